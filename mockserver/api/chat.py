@@ -1,0 +1,81 @@
+"""`POST …/chat/completions`: the endpoint that all this is for."""
+
+import logging
+import re
+
+from starlette.types import Scope
+
+from mockserver.api.service import Asked, Service
+from mockserver.errors import RequestError
+from mockserver.matching import match
+from mockserver.plan import Plan, plan_turn
+from mockserver.request import parse_request
+from mockserver.scenario import Turn
+
+log = logging.getLogger("mockserver")
+
+_SCENARIO_PATH = re.compile(r"/scenarios/([^/]+)/")
+
+
+def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
+    """The plan of the answer to a chat request: match, count, plan. Raises `RequestError` as the real API answers."""
+    check_method(asked, "POST")
+    check_key(service, asked)
+    exchange = asked.exchange
+    exchange.chat = request = parse_request(asked.body)
+    named = _SCENARIO_PATH.match(asked.path)
+    matched = match(service.scenarios, request, asked.headers, named[1] if named else None, service.state)
+    exchange.why = matched.why
+    scenario = matched.scenario
+    if scenario is None:
+        check_model(service, request.model)
+        if service.settings.strict:
+            raise RequestError(
+                f"No scenario matches this request, and the server is strict. {matched.why}.",
+                status=404,
+                code="no_scenario_matches",
+            )
+        log.info("%s: no scenario matches, the reply is made from the request: %s", asked.path, matched.why)
+        return plan_turn(Turn(), request, service.terms(asked))
+    exchange.scenario = scenario.name
+    if request.model != scenario.name:
+        check_model(service, request.model)
+    turn = scenario.turn(service.state.next_turn(scenario.name))
+    return plan_turn(turn, request, service.terms(asked, scenario))
+
+
+def check_method(asked: Asked, *allowed: str) -> None:
+    """Raise the real API's 405 unless the request's method is one of those allowed."""
+    if asked.method not in allowed:
+        raise RequestError(
+            f"Not allowed to {asked.method} on {asked.path}. (HINT: Perhaps you meant to use a different HTTP method?)",
+            status=405,
+            code="method_not_supported",
+            headers=(("Allow", ", ".join(allowed)),),
+        )
+
+
+def check_key(service: Service, asked: Asked) -> None:
+    """Raise the real API's 401 if the server wants a key and the request has none or another one."""
+    wanted = service.settings.api_key
+    if wanted is None:
+        return
+    scheme, _, key = asked.headers.get("authorization", "").partition(" ")
+    given = key.strip() if scheme.lower() == "bearer" else asked.headers.get("api-key", "")
+    if not given:
+        raise RequestError(
+            "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer "
+            "auth (i.e. Authorization: Bearer YOUR_KEY).",
+            status=401,
+        )
+    if given != wanted:
+        shown = f"{given[:3]}***{given[-4:]}" if len(given) > 8 else "***"
+        raise RequestError(f"Incorrect API key provided: {shown}.", status=401, code="invalid_api_key")
+
+
+def check_model(service: Service, model: str) -> None:
+    """Raise the real API's 404 if the server was told which models there are and this is none of them."""
+    if service.settings.models and model not in service.settings.models:
+        raise RequestError(
+            f"The model `{model}` does not exist or you do not have access to it.", status=404, code="model_not_found"
+        )

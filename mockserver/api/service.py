@@ -1,0 +1,150 @@
+"""What all endpoints share: the scenarios, the memory, the journal, the clock, and the way of one request through them."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from starlette.types import Receive, Scope, Send
+
+from mockserver.clock import Clock, RealClock
+from mockserver.errors import RequestError
+from mockserver.ids import IdGenerator, make_id
+from mockserver.journal import Exchange, Journal
+from mockserver.plan import Plan, Terms, plan_refusal
+from mockserver.playback import Playback
+from mockserver.scenario import Scenario
+from mockserver.state import State
+from mockserver.steps import Write
+from mockserver.tokens import Tokenizer, split_text
+from mockserver.transport import Connection, borrow
+
+log = logging.getLogger("mockserver")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a server was told at its start.
+
+    `models`: the models there are (empty: all). `strict`: a request that no scenario matches gets a 404. `time_scale`
+    stretches all pauses; 0 plays them at once.
+    """
+
+    api_key: str | None = None
+    models: tuple[str, ...] = ()
+    strict: bool = False
+    seed: int = 0
+    time_scale: float = 1.0
+    tokenizer: Tokenizer = split_text
+    clock: Clock = field(default_factory=RealClock)
+    ids: IdGenerator = make_id
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as the endpoints see it; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    exchange: Exchange
+    http_version: str
+    keep_alive: bool
+
+
+class Service:
+    """Answers requests: holds the scenarios, what is remembered of past requests, and the journal."""
+
+    def __init__(self, settings: Settings, scenarios: tuple[Scenario, ...] = ()) -> None:
+        self.settings = settings
+        self.scenarios = scenarios
+        self.state = State()
+        self.journal = Journal()
+
+    def terms(self, asked: Asked, scenario: Scenario | None = None) -> Terms:
+        """What decides the bytes of this answer; counts the request in."""
+        settings = self.settings
+        fingerprint = blake2b(asked.body, digest_size=8).hexdigest()
+        name = scenario.name if scenario else asked.path
+        seed = scenario.seed if scenario and scenario.seed is not None else settings.seed
+        exchange = asked.exchange
+        exchange.seed = f"{seed}/{name}/{fingerprint}"
+        exchange.ordinal = self.state.next_ordinal(name, fingerprint)
+        return Terms(
+            seed=exchange.seed,
+            ordinal=exchange.ordinal,
+            wall_s=settings.clock.wall(),
+            http_version=asked.http_version,
+            keep_alive=asked.keep_alive,
+            ids=settings.ids,
+            tokenizer=settings.tokenizer,
+        )
+
+
+MakePlan = Callable[[Service, Asked, Scope], Plan]
+"""What an endpoint is: it makes the plan of an answer, or raises `RequestError`."""
+
+
+class Endpoint:
+    """An ASGI app that answers every request with a plan, and enters both into the journal."""
+
+    def __init__(self, service: Service, make_plan: MakePlan, in_journal: bool = True) -> None:
+        self._service = service
+        self._make_plan = make_plan
+        self._journal = service.journal if in_journal else Journal(keep=1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._service
+        connection = borrow(scope)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        clock = service.settings.clock
+        exchange = self._journal.open(clock.wall(), scope["method"], scope["path"], headers)
+        body = await _read_body(receive)
+        if body is None:
+            exchange.ended = f"client left ({connection.left or 'FIN'})"
+            connection.drop()
+            return
+        started = clock.now()
+        exchange.raw_body = body
+        asked = Asked(
+            scope["method"], scope["path"], headers, body, exchange, scope["http_version"], connection.keep_alive
+        )
+        plan = self._plan(asked, scope, connection)
+        exchange.status = plan.status
+        await Playback(plan, exchange, clock, started, service.settings.time_scale)(scope, receive, send)
+
+    def _plan(self, asked: Asked, scope: Scope, connection: Connection) -> Plan:
+        service = self._service
+        try:
+            if connection.body_over_limit:
+                raise RequestError(
+                    f"Maximum content size limit ({connection.max_body_bytes}) exceeded ({connection.received} bytes read)",
+                    status=413,
+                    type="server_error",
+                )
+            plan = self._make_plan(service, asked, scope)
+        except RequestError as error:
+            asked.exchange.why = asked.exchange.why or error.message
+            log.info("%s %s -> %d: %s", asked.method, asked.path, error.status, error.message)
+            plan = plan_refusal(error, service.terms(asked))
+        except Exception:
+            log.exception("%s %s: a bug in the mock server", asked.method, asked.path)
+            bug = RequestError("The mock server has a bug: its log has the traceback.", status=500, type="server_error")
+            plan = plan_refusal(bug, service.terms(asked))
+        if asked.method == "HEAD":
+            # RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content".
+            return Plan(plan.status, lambda: (step for step in plan if not isinstance(step, Write)))
+        return plan
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """The whole body of a request, or None if the client left before it was sent."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts) if len(parts) > 1 else parts[0]

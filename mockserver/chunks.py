@@ -1,0 +1,232 @@
+"""Reply -> chunks as OpenAI sends them: the one place that knows the shape of a chunk.
+
+A stream is, for every choice: a role delta with empty content; one delta for each token; an empty delta with the finish
+reason. Then, only with `stream_options.include_usage`, one chunk with no choices and the usage, while all others say
+`usage: null`. Choices are interleaved. A tool call starts with a delta of id, type, name and empty arguments; a message that
+is nothing but one call carries that in its role delta. Source: OpenAI's published schemas
+(CreateChatCompletionStreamResponse) and recorded streams of the real API.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
+from random import Random
+from string import ascii_letters, digits
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from mockserver.logprobs import token_logprob
+from mockserver.reply import CompletedChoice, Completion, Token
+from mockserver.request import ChatRequest
+
+ChunkKind = Literal["role", "delta", "finish", "usage", "extra"]
+"""What a chunk is for; faults and quirks find their place by it. `extra` is what a scenario inserted."""
+
+
+class Chunk(Struct, frozen=True):
+    """One `chat.completion.chunk` object, its due time in seconds, and what it is for."""
+
+    data: dict[str, Any]
+    due_s: float
+    kind: ChunkKind
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What all chunks of one answer share."""
+
+    id: str
+    created: int
+    model: str
+    seed: str
+    system_fingerprint: str | None = "fp_50cad350e4"
+    service_tier: str | None = "default"
+
+
+class _Delta(Struct, frozen=True):
+    """What one choice says at one moment: the delta object and the tokens in it."""
+
+    body: dict[str, Any]
+    tokens: tuple[Token, ...] = ()
+    kind: ChunkKind = "delta"
+    position: int = 0
+    """How many tokens of the choice stand before."""
+
+
+def make_chunks(
+    completion: Completion, request: ChatRequest, identity: Identity, times: Iterable[float], group: Iterable[int] = ()
+) -> Iterator[Chunk]:
+    """The chunks of a stream, in order, each with its due time.
+
+    `times` is the due time of token 0, 1, 2 …; `group` says how many tokens each chunk carries, in turn (default one each).
+    A chunk is due when its last token is.
+    """
+    due = list(islice(times, max((len(choice.tokens) for choice in completion.choices), default=0) or 1))
+
+    def chunks_of(choice: CompletedChoice) -> Iterator[tuple[float, int, Chunk]]:
+        for row, delta in enumerate(_grouped(_deltas(choice), group)):
+            due_s = due[delta.position + max(len(delta.tokens), 1) - 1]
+            yield due_s, row, Chunk(_chunk(delta, choice, request, identity), due_s, delta.kind)
+
+    streams = [chunks_of(choice) for choice in completion.choices]
+    for _, _, chunk in streams[0] if len(streams) == 1 else merge(*streams, key=itemgetter(0, 1)):
+        yield chunk
+    if request.include_usage:
+        yield Chunk(_object(identity, request, [], completion.usage), due[-1], "usage")
+
+
+def _chunk(delta: _Delta, choice: CompletedChoice, request: ChatRequest, identity: Identity) -> dict[str, Any]:
+    said = {
+        "index": choice.index,
+        "delta": delta.body,
+        "logprobs": _logprobs(delta, request, f"{identity.seed}/{choice.index}") if request.logprobs else None,
+        "finish_reason": choice.finish_reason if delta.kind == "finish" else None,
+    }
+    return _object(identity, request, [said], None)
+
+
+def _object(
+    identity: Identity, request: ChatRequest, choices: list[dict[str, Any]], usage: dict[str, Any] | None
+) -> dict[str, Any]:
+    chunk: dict[str, Any] = {
+        "id": identity.id,
+        "object": "chat.completion.chunk",
+        "created": identity.created,
+        "model": identity.model,
+        "service_tier": identity.service_tier,
+        "system_fingerprint": identity.system_fingerprint,
+        "choices": choices,
+    }
+    if request.include_usage:
+        chunk["usage"] = usage
+    if request.include_obfuscation:
+        chunk["obfuscation"] = ""  # filled in when the order of the chunks is known: see `obfuscate`
+    return chunk
+
+
+def _deltas(choice: CompletedChoice) -> Iterator[_Delta]:
+    """What a choice says, one token at a time."""
+    headers = list(_call_headers(choice))
+    says_text = any(token.part in ("reasoning", "content", "refusal") for token in choice.tokens)
+    role: dict[str, Any] = {"role": "assistant", "content": "" if _has_content(choice) else None}
+    if len(headers) == 1 and not says_text:
+        role |= headers.pop()[2]
+    role["refusal"] = None
+    yield _Delta(role, kind="role")
+    for position, token in enumerate(choice.tokens):
+        while headers and headers[0][0] == token.part and headers[0][1] <= token.call:
+            yield _Delta(headers.pop(0)[2], position=position)
+        yield _Delta(_token_delta(token, choice), (token,), position=position)
+    end = max(len(choice.tokens) - 1, 0)
+    for *_, header in headers:
+        yield _Delta(header, position=end)
+    yield _Delta({}, kind="finish", position=end)
+
+
+def _has_content(choice: CompletedChoice) -> bool:
+    """Whether the message has a text, be it empty; beside calls or a refusal alone its content is null."""
+    parts = {token.part for token in choice.tokens}
+    return "content" in parts or not (choice.calls or choice.function_name is not None or "refusal" in parts)
+
+
+def _call_headers(choice: CompletedChoice) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """The deltas that start a call, each with the part and number of the tokens that it must precede."""
+    if choice.function_name is not None:
+        yield "function_call", 0, {"function_call": {"name": choice.function_name, "arguments": ""}}
+    for k, call in enumerate(choice.calls):
+        said = {"name": call.name, "arguments" if call.type == "function" else "input": ""}
+        yield "tool_call", k, {"tool_calls": [{"index": k, "id": call.id, "type": call.type, call.type: said}]}
+
+
+def _token_delta(token: Token, choice: CompletedChoice) -> dict[str, Any]:
+    match token.part:
+        case "tool_call":
+            kind = choice.calls[token.call].type
+            return {
+                "tool_calls": [
+                    {"index": token.call, kind: {"arguments" if kind == "function" else "input": token.text}}
+                ]
+            }
+        case "function_call":
+            return {"function_call": {"arguments": token.text}}
+        case "reasoning":
+            return {"reasoning_content": token.text}
+        case part:
+            return {part: token.text}
+
+
+def _grouped(deltas: Iterator[_Delta], group: Iterable[int]) -> Iterator[_Delta]:
+    """Put several tokens into one delta, as `group` says; only neighbours of the same part share one."""
+    sizes = iter(group)
+    waiting: _Delta | None = None
+    size = next(sizes, 1)
+    for delta in deltas:
+        if waiting and (len(waiting.tokens) >= size or not _same_part(waiting, delta)):
+            yield waiting
+            waiting, size = None, next(sizes, 1)
+        if delta.tokens:
+            waiting = _joined(waiting, delta) if waiting else delta
+        else:
+            yield delta
+    if waiting:
+        yield waiting
+
+
+def _same_part(one: _Delta, other: _Delta) -> bool:
+    return bool(other.tokens) and (one.tokens[0].part, one.tokens[0].call) == (
+        other.tokens[0].part,
+        other.tokens[0].call,
+    )
+
+
+def _joined(one: _Delta, other: _Delta) -> _Delta:
+    return _Delta(join_values(one.body, other.body), one.tokens + other.tokens, one.kind, one.position)
+
+
+def join_values(one: Any, other: Any) -> Any:
+    """Two deltas as one: texts are appended, objects and lists joined member by member, anything else is taken once."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {**one, **{k: join_values(one[k], v) if k in one else v for k, v in other.items()}}
+    if isinstance(one, list) and isinstance(other, list):
+        return [join_values(a, b) for a, b in zip(one, other, strict=True)]
+    return one + other if isinstance(one, str) and isinstance(other, str) else other
+
+
+def _logprobs(delta: _Delta, request: ChatRequest, seed: str) -> dict[str, Any] | None:
+    """The log probabilities of a delta: lists for content and refusal, null where neither is said."""
+    if delta.kind == "role":
+        return {"content": [], "refusal": None}
+    return logprobs_of(delta.tokens, delta.position, request.top_logprobs or 0, seed)
+
+
+def logprobs_of(tokens: Iterable[Token], position: int, top: int, seed: str) -> dict[str, Any] | None:
+    """The `logprobs` object of some tokens of a choice, the first of which stands at `position`."""
+    found: dict[str, list[Any] | None] = {"content": None, "refusal": None}
+    for k, token in enumerate(tokens, position):
+        if token.part in found:
+            found[token.part] = [*(found[token.part] or []), token_logprob(token.text, k, top, seed)]
+    return found if any(found.values()) else None
+
+
+_ALPHABET = ascii_letters + digits
+
+
+def obfuscate(chunks: Iterable[Chunk], seed: str, step: int = 16) -> Iterator[Chunk]:
+    """Fill in `obfuscation`: random letters of a length that evens out the sizes of the chunks, to multiples of `step`."""
+    random = Random(f"obfuscation/{seed}")
+    for chunk in chunks:
+        if "obfuscation" in chunk.data:
+            said = sum(len(text.encode()) for choice in chunk.data["choices"] for text in _texts(choice["delta"]))
+            chunk.data["obfuscation"] = "".join(random.choices(_ALPHABET, k=step - said % step))
+        yield chunk
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _texts(member)

@@ -1,0 +1,54 @@
+"""Reply -> the answer that is not streamed: the same completion, accumulated into one `chat.completion` object."""
+
+from typing import Any
+
+from mockserver.chunks import Identity, logprobs_of
+from mockserver.reply import Call, CompletedChoice, Completion
+from mockserver.request import ChatRequest
+
+
+def make_completion(completion: Completion, request: ChatRequest, identity: Identity) -> dict[str, Any]:
+    """The `chat.completion` object (OpenAI's CreateChatCompletionResponse)."""
+    return {
+        "id": identity.id,
+        "object": "chat.completion",
+        "created": identity.created,
+        "model": identity.model,
+        "choices": [
+            {
+                "index": choice.index,
+                "message": make_message(choice),
+                "logprobs": logprobs_of(choice.tokens, 0, request.top_logprobs or 0, f"{identity.seed}/{choice.index}")
+                if request.logprobs
+                else None,
+                "finish_reason": choice.finish_reason,
+            }
+            for choice in completion.choices
+        ],
+        "usage": completion.usage,
+        "service_tier": identity.service_tier,
+        "system_fingerprint": identity.system_fingerprint,
+    }
+
+
+def make_message(choice: CompletedChoice) -> dict[str, Any]:
+    """The message of a choice (OpenAI's ChatCompletionResponseMessage); `reasoning_content` only where there is some."""
+    refusal = choice.text("refusal")
+    content = choice.text("content")
+    if content is None and not (choice.calls or choice.function_name is not None or refusal is not None):
+        content = ""
+    message: dict[str, Any] = {"role": "assistant", "content": content}
+    if choice.calls:
+        message["tool_calls"] = [_make_call(call) for call in choice.calls]
+    if choice.function_name is not None:
+        message["function_call"] = {"name": choice.function_name, "arguments": choice.text("function_call") or ""}
+    message["refusal"] = refusal
+    if (reasoning := choice.text("reasoning")) is not None:
+        message["reasoning_content"] = reasoning
+    message["annotations"] = []
+    return message
+
+
+def _make_call(call: Call) -> dict[str, Any]:
+    said = {"name": call.name, "arguments" if call.type == "function" else "input": call.text}
+    return {"id": call.id, "type": call.type, call.type: said}

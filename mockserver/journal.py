@@ -1,0 +1,96 @@
+"""What was asked and what was played: one `Exchange` for each request, kept in the order of arrival."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from mockserver.request import ChatRequest
+
+MAX_EXCHANGES = 10_000
+"""How many exchanges are kept; the oldest go first."""
+
+MAX_PLAYED = 1_000
+"""How many writes of one exchange are kept one by one; the totals count all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One send call: when it was due and when it was made (seconds after the request was read), and its size in bytes."""
+
+    due_s: float
+    at_s: float
+    size: int
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what was played for it.
+
+    `scenario` is the name of the scenario that answered (None: a built-in answer) and `why` says why that one, or why none
+    matched. `ended` is None while the answer is being played, then `complete`, `reset`, `half-closed`, or `client left (…)`.
+    `bytes_sent` were handed to the kernel; `bytes_acknowledged` by the client's system, where ours tells.
+    """
+
+    number: int
+    received_at: float
+    method: str
+    path: str
+    headers: dict[str, str]
+    raw_body: bytes = b""
+    chat: ChatRequest | None = None
+    scenario: str | None = None
+    why: str = ""
+    ordinal: int = 0
+    seed: str = ""
+    status: int = 0
+    steps_played: int = 0
+    ended: str | None = None
+    bytes_sent: int = 0
+    bytes_acknowledged: int | None = None
+    late_s: float = 0.0
+    played: list[Played] = field(default_factory=list)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON object that the client sent; empty where it sent none."""
+        return self.chat.raw if self.chat else {}
+
+    @property
+    def retry_count(self) -> int:
+        """The number of the try, counted from 0, as OpenAI's SDKs tell it in `x-stainless-retry-count`."""
+        count = self.headers.get("x-stainless-retry-count", "0")
+        return int(count) if count.isdigit() else 0
+
+    def note_write(self, due_s: float, at_s: float, size: int) -> None:
+        """Enter one send call."""
+        self.bytes_sent += size
+        self.late_s = max(self.late_s, at_s - due_s)
+        if len(self.played) < MAX_PLAYED:
+            self.played.append(Played(due_s, at_s, size))
+
+
+class Journal:
+    """The exchanges of a server. Written by its loop alone, read from any thread."""
+
+    def __init__(self, keep: int = MAX_EXCHANGES) -> None:
+        self._exchanges: deque[Exchange] = deque(maxlen=keep)
+        self._count = 0
+
+    def open(self, received_at: float, method: str, path: str, headers: dict[str, str]) -> Exchange:
+        """Enter a request that has just arrived."""
+        self._count += 1
+        exchange = Exchange(self._count, received_at, method, path, headers)
+        self._exchanges.append(exchange)
+        return exchange
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._exchanges.clear()
+        self._count = 0
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(list(self._exchanges))
+
+    def __len__(self) -> int:
+        return len(self._exchanges)

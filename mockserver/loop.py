@@ -1,0 +1,115 @@
+"""The event loop's server: uvicorn's, with a main loop, a shutdown and signals of its own.
+
+uvicorn's own loop ticks every 0.1 s, waits for streams to end, raises signals again and exits with 3. This one wakes when it
+is told to, cuts what is still being played and stops within milliseconds. Uvicorn's own headers, proxy headers, access log
+and lifespan are off: what goes over the wire is what the plan says.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from mockserver.errors import StartError
+from mockserver.transport import LendingProtocol, check_uvicorn
+
+KEEP_ALIVE_S = 600
+"""How long an idle connection is kept, in seconds; long, because a test may pause for as long as it likes."""
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """A loop of uvloop where the platform has it, else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on `host` and `port` (0: a free one). Raises `StartError` with the system's reason."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        hint = "; another port, or --port 0 for a free one, would do" if error.errno == 98 else ""
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror or error}{hint}") from error
+    return listener
+
+
+class LoopServer(uvicorn.Server):
+    """Serves an app on a listening socket until `stop` is called."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket, on_started: Callable[[], Any] | None = None) -> None:
+        check_uvicorn()
+        config = uvicorn.Config(
+            app,
+            http=LendingProtocol,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+        )
+        super().__init__(config)
+        self._listener = listener
+        self._on_started = on_started
+        self._stop: asyncio.Event | None = None
+
+    async def run_until_stopped(self) -> None:
+        """Serve until `stop`, or with `handle_signals` SIGINT or SIGTERM; then close everything at once."""
+        self._stop = asyncio.Event()
+        await self._serve([self._listener])
+
+    async def main_loop(self) -> None:
+        assert self._stop is not None
+        if self._on_started is not None:
+            self._on_started()
+        await self._stop.wait()
+
+    def stop(self) -> None:
+        """End `run_until_stopped`. To be called in the loop's thread."""
+        if self._stop is not None:
+            self._stop.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.stop()  # type: ignore[union-attr]
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        while self.server_state.connections:  # their loss is told in the next rounds of the loop
+            await asyncio.sleep(0)
+        for server in self.servers:
+            await server.wait_closed()
+
+    @contextlib.contextmanager
+    def handle_signals(self) -> Iterator[None]:
+        """While this lasts, SIGINT and SIGTERM stop the server. In the main thread only."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)

@@ -1,0 +1,202 @@
+"""The model of a scenario: match + reply + delivery. How scenario files are read is in `loading.py`.
+
+Every class here is a part of the file format: its fields are the file's keys, their descriptions go into the JSON Schema
+that `mockserver schema` prints.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from mockserver.errors import Problem, ScenarioError
+from mockserver.http import Http
+from mockserver.reply import Reply
+from mockserver.shorthand import JsonSchema, decode_shorthand, encode_shorthand, shorthand, shorthand_schema
+from mockserver.timing import UNPACED, Timing
+
+_T = TypeVar("_T")
+
+
+@shorthand
+class TextMatch:
+    """A condition on a text. A file writes the whole text, or `{contains: …}`, `{regex: …}`, `{exact: …}`."""
+
+    kind: Literal["exact", "contains", "regex"]
+    text: str
+
+    schema: ClassVar[JsonSchema] = {
+        "description": "A condition on a text: the whole text, or one of contains, regex (Python's, found anywhere), exact.",
+        "anyOf": [
+            {"type": "string"},
+            *(
+                {
+                    "type": "object",
+                    "properties": {k: {"type": "string"}},
+                    "required": [k],
+                    "additionalProperties": False,
+                }
+                for k in ("exact", "contains", "regex")
+            ),
+        ],
+    }
+
+    @classmethod
+    def decode(cls, value: object) -> Self:
+        if isinstance(value, str):
+            return cls("exact", value)
+        if isinstance(value, dict) and len(value) == 1:
+            [(kind, text)] = value.items()
+            if kind in ("exact", "contains", "regex") and isinstance(text, str):
+                condition = cls(kind, text)
+                _ = condition.pattern
+                return condition
+        raise ValueError(f"expected a text, or one of {{exact: …}}, {{contains: …}}, {{regex: …}}, got {value!r}")
+
+    def encode(self) -> object:
+        return self.text if self.kind == "exact" else {self.kind: self.text}
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str] | None:
+        try:
+            return re.compile(self.text) if self.kind == "regex" else None
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {self.text!r}: {error}") from error
+
+    def holds(self, text: str) -> bool:
+        """Whether `text` fulfils the condition."""
+        if self.pattern is not None:
+            return self.pattern.search(text) is not None
+        return text == self.text if self.kind == "exact" else self.text in text
+
+    def __str__(self) -> str:
+        return f"{'equal' if self.kind == 'exact' else 'contain' if self.kind == 'contains' else 'match'} {self.text!r}"
+
+
+class Match(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which requests a scenario answers: all conditions given must hold."""
+
+    model: Annotated[str | None, Meta(description="A glob on the model's name, such as gpt-*.")] = None
+    last_user: Annotated[TextMatch | None, Meta(description="A condition on the last user message.")] = None
+    any_message: Annotated[TextMatch | None, Meta(description="A condition that one of the messages fulfils.")] = None
+    headers: Annotated[dict[str, TextMatch], Meta(description="Conditions on request headers.")] = {}
+    stream: Annotated[bool | None, Meta(description="Whether the request asks for a stream.")] = None
+    has_tools: Annotated[bool | None, Meta(description="Whether the request offers tools.")] = None
+    nth: Annotated[
+        int | tuple[int, ...] | None, Meta(description="Which of the requests that fulfil the rest, counted from 1.")
+    ] = None
+
+
+class ErrorReply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A plain HTTP error in place of an answer, with OpenAI's error object or a body of your own."""
+
+    status: Annotated[int, Meta(ge=100, le=999, description="The HTTP status.")] = 500
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    code: str | None = None
+    headers: Annotated[dict[str, str], Meta(description="Headers such as Retry-After.")] = {}
+    body: Annotated[str | dict[str, Any] | None, Meta(description="A body in place of OpenAI's error object.")] = None
+
+
+class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a reply is sent, its times apart."""
+
+    http: Http = Http()
+
+
+class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One answer in a sequence: a reply or an error, and how it is sent."""
+
+    reply: Annotated[
+        str | Reply | None, Meta(description="What is meant: a text, or more. Default: made from the request.")
+    ] = None
+    error: ErrorReply | None = None
+    timing: Timing = UNPACED
+    delivery: Delivery = Delivery()
+    times: Annotated[int, Meta(ge=1, description="How often in turn. The last of a sequence repeats.")] = 1
+
+    def __post_init__(self) -> None:
+        if self.reply is not None and self.error is not None:
+            raise ValueError("a turn has a reply or an error, not both")
+
+    @property
+    def meaning(self) -> Reply | None:
+        """The reply in its full form, or None where it is to be made from the request."""
+        return Reply(content=self.reply) if isinstance(self.reply, str) else self.reply
+
+
+class Scenario(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Match + reply + delivery: one entry of a scenario file."""
+
+    name: Annotated[
+        str, Meta(min_length=1, pattern=r"^[^/?#\s]+$", description="Unique; part of a path, so without / or blank.")
+    ]
+    description: str = ""
+    match: Match = Match()
+    reply: Annotated[
+        str | Reply | None, Meta(description="What is meant: a text, or more. Default: made from the request.")
+    ] = None
+    error: ErrorReply | None = None
+    sequence: Annotated[tuple[Turn, ...], Meta(description="Answers in turn; the last one repeats.")] = ()
+    timing: Timing = UNPACED
+    delivery: Delivery = Delivery()
+    seed: Annotated[int | None, Meta(description="Seed of all that varies. Default: the server's --seed.")] = None
+
+    def __post_init__(self) -> None:
+        given = [key for key in ("reply", "error", "sequence") if getattr(self, key)]
+        if len(given) > 1:
+            raise ValueError(f"a scenario has one of reply, error, sequence; got {' and '.join(given)}")
+
+    @classmethod
+    def of(cls, values: "Mapping[str, Any] | Scenario") -> "Scenario":
+        """A scenario written in code as it would stand in a file. Raises `ScenarioError`."""
+        return values if isinstance(values, Scenario) else convert(dict(values), cls)
+
+    def turn(self, count: int) -> Turn:
+        """The answer to request number `count` (from 0) of this scenario."""
+        for turn in self.sequence:
+            if count < turn.times:
+                break
+            count -= turn.times
+        else:
+            if not self.sequence:
+                return Turn(self.reply, self.error, self.timing, self.delivery)
+            turn = self.sequence[-1]
+        timing = turn.timing if turn.timing != UNPACED else self.timing
+        delivery = turn.delivery if turn.delivery != Delivery() else self.delivery
+        return msgspec.structs.replace(turn, timing=timing, delivery=delivery)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The scenario as it would stand in a file."""
+        found: dict[str, Any] = msgspec.to_builtins(self, enc_hook=encode_shorthand)
+        return found
+
+
+class ScenarioFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A scenario file: one or many scenarios, and the models there are."""
+
+    scenarios: tuple[Scenario, ...]
+    models: Annotated[tuple[str, ...], Meta(description="The models there are; requests for others get a 404.")] = ()
+
+
+def convert(values: Any, kind: type[_T]) -> _T:
+    """`values` as a `kind` of this module. Raises `ScenarioError` with the place of the first mistake."""
+    try:
+        return msgspec.convert(values, kind, dec_hook=decode_shorthand)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `")
+        raise ScenarioError([Problem(message, place.rstrip("`").removeprefix("$").removeprefix("."))]) from None
+
+
+def scenario_file_schema() -> JsonSchema:
+    """The JSON Schema (draft 2020-12) of a scenario file."""
+    schema: JsonSchema = msgspec.json.schema(ScenarioFile, schema_hook=shorthand_schema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Scenarios of openai-mockserver",
+        **schema,
+    }

@@ -1,0 +1,66 @@
+"""What the player is told: the few instructions of which every plan consists, each with its due time.
+
+This is the one vocabulary between the pure code and the code that acts. Due times are seconds from the moment the whole
+request has been read, and never decrease within a plan.
+"""
+
+from msgspec import Struct
+
+
+class Head(Struct, frozen=True):
+    """Status line and headers, as they go over the wire."""
+
+    due_s: float
+    data: bytes
+    alone: bool = False
+
+
+class Write(Struct, frozen=True):
+    """Bytes to hand to the kernel.
+
+    One that is not `alone` may leave in one send call with its neighbours, if they are due by then; `event` is the number of
+    the event to which the bytes belong, or None between events.
+    """
+
+    due_s: float
+    data: bytes
+    alone: bool = False
+    event: int | None = None
+
+
+class Repeat(Struct, frozen=True):
+    """The same bytes again and again, one send call each, every `every_s`: until `size` bytes are out, or the client left."""
+
+    due_s: float
+    data: bytes
+    every_s: float = 0.0
+    size: int | None = None
+
+
+class Hold(Struct, frozen=True):
+    """Silence until the client leaves."""
+
+    due_s: float
+
+
+class End(Struct, frozen=True):
+    """The answer is complete. The connection is closed if `close`, else it serves the next request."""
+
+    due_s: float
+    close: bool = False
+
+
+class HalfClose(Struct, frozen=True):
+    """End our side (FIN) and go on reading until the client leaves."""
+
+    due_s: float
+
+
+class Abort(Struct, frozen=True):
+    """Reset the connection (RST). With `drain` what was written is delivered first."""
+
+    due_s: float
+    drain: bool = True
+
+
+Step = Head | Write | Repeat | Hold | End | HalfClose | Abort
