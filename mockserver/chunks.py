@@ -1,10 +1,13 @@
 """Reply -> chunks as OpenAI sends them: the one place that knows the shape of a chunk.
 
-A stream is, for every choice: a role delta with empty content; one delta for each token; an empty delta with the finish
-reason. Then, only with `stream_options.include_usage`, one chunk with no choices and the usage, while all others say
-`usage: null`. Choices are interleaved. A tool call starts with a delta of id, type, name and empty arguments; a message that
-is nothing but one call carries that in its role delta. Source: OpenAI's published schemas
-(CreateChatCompletionStreamResponse) and recorded streams of the real API.
+A stream is, for every choice: a role delta, with content `""` or null; one delta for each token; and at the very end, after
+the last token of all, an empty delta with the finish reason. Then, only with `stream_options.include_usage`, one chunk with
+no choices and the usage, while all others say `usage: null`. Several choices take turns token by token; the role delta of each
+stands right before its first token. A tool call starts with a delta of id, type, name and empty arguments; a message that is
+nothing but one call carries that in its role delta.
+
+Source: OpenAI's published schemas (CreateChatCompletionStreamResponse) and streams of the real API recorded in public from
+2024 to 2025. It departs from its schema in custom tool calls, which have a shape of their own.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,6 +20,7 @@ from string import ascii_letters, digits
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.json import encode
 
 from mockserver.logprobs import token_logprob
 from mockserver.reply import CompletedChoice, Completion, Token
@@ -56,6 +60,9 @@ class _Delta(Struct, frozen=True):
     """How many tokens of the choice stand before."""
 
 
+_FINISH = _Delta({}, kind="finish")
+
+
 def make_chunks(
     completion: Completion, request: ChatRequest, identity: Identity, times: Iterable[float], group: Iterable[int] = ()
 ) -> Iterator[Chunk]:
@@ -66,14 +73,16 @@ def make_chunks(
     """
     due = list(islice(times, max((len(choice.tokens) for choice in completion.choices), default=0) or 1))
 
-    def chunks_of(choice: CompletedChoice) -> Iterator[tuple[float, int, Chunk]]:
-        for row, delta in enumerate(_grouped(_deltas(choice), group)):
-            due_s = due[delta.position + max(len(delta.tokens), 1) - 1]
-            yield due_s, row, Chunk(_chunk(delta, choice, request, identity), due_s, delta.kind)
+    def chunks_of(choice: CompletedChoice) -> Iterator[tuple[int, Chunk]]:
+        for delta in _grouped(_deltas(choice), group):
+            last = delta.position + max(len(delta.tokens), 1) - 1
+            yield last, Chunk(_chunk(delta, choice, request, identity), due[last], delta.kind)
 
-    streams = [chunks_of(choice) for choice in completion.choices]
-    for _, _, chunk in streams[0] if len(streams) == 1 else merge(*streams, key=itemgetter(0, 1)):
+    # Of two chunks with the same last token, that of the choice which is first in line comes first.
+    for _, chunk in merge(*map(chunks_of, completion.choices), key=itemgetter(0)):
         yield chunk
+    for choice in completion.choices:
+        yield Chunk(_chunk(_FINISH, choice, request, identity), due[-1], "finish")
     if request.include_usage:
         yield Chunk(_object(identity, request, [], completion.usage), due[-1], "usage")
 
@@ -82,7 +91,7 @@ def _chunk(delta: _Delta, choice: CompletedChoice, request: ChatRequest, identit
     said = {
         "index": choice.index,
         "delta": delta.body,
-        "logprobs": _logprobs(delta, request, f"{identity.seed}/{choice.index}") if request.logprobs else None,
+        "logprobs": _logprobs(delta, choice, request, f"{identity.seed}/{choice.index}") if request.logprobs else None,
         "finish_reason": choice.finish_reason if delta.kind == "finish" else None,
     }
     return _object(identity, request, [said], None)
@@ -108,28 +117,37 @@ def _object(
 
 
 def _deltas(choice: CompletedChoice) -> Iterator[_Delta]:
-    """What a choice says, one token at a time."""
+    """What a choice says, one token at a time, up to its finish."""
     headers = list(_call_headers(choice))
     says_text = any(token.part in ("reasoning", "content", "refusal") for token in choice.tokens)
-    role: dict[str, Any] = {"role": "assistant", "content": "" if _has_content(choice) else None}
+    role = _role_delta(choice)
     if len(headers) == 1 and not says_text:
-        role |= headers.pop()[2]
-    role["refusal"] = None
+        role |= {**headers.pop()[2], "refusal": None}
     yield _Delta(role, kind="role")
     for position, token in enumerate(choice.tokens):
         while headers and headers[0][0] == token.part and headers[0][1] <= token.call:
             yield _Delta(headers.pop(0)[2], position=position)
         yield _Delta(_token_delta(token, choice), (token,), position=position)
-    end = max(len(choice.tokens) - 1, 0)
     for *_, header in headers:
-        yield _Delta(header, position=end)
-    yield _Delta({}, kind="finish", position=end)
+        yield _Delta(header, position=max(len(choice.tokens) - 1, 0))
 
 
-def _has_content(choice: CompletedChoice) -> bool:
-    """Whether the message has a text, be it empty; beside calls or a refusal alone its content is null."""
+def _role_delta(choice: CompletedChoice) -> dict[str, Any]:
+    """The first delta: it opens the content or the refusal; before several calls it says only that there is no content."""
+    opened = opened_part(choice)
+    said: dict[str, Any] = {"role": "assistant", "content": "" if opened == "content" else None}
+    return said if opened is None else {**said, "refusal": "" if opened == "refusal" else None}
+
+
+def opened_part(choice: CompletedChoice) -> Literal["content", "refusal"] | None:
+    """Whether the message has a text, be it empty, or a refusal in its place, or neither, as beside calls alone."""
     parts = {token.part for token in choice.tokens}
-    return "content" in parts or not (choice.calls or choice.function_name is not None or "refusal" in parts)
+    if "content" not in parts:
+        if "refusal" in parts:
+            return "refusal"
+        if choice.calls or choice.function_name is not None:
+            return None
+    return "content"
 
 
 def _call_headers(choice: CompletedChoice) -> Iterator[tuple[str, int, dict[str, Any]]]:
@@ -195,38 +213,37 @@ def join_values(one: Any, other: Any) -> Any:
     return one + other if isinstance(one, str) and isinstance(other, str) else other
 
 
-def _logprobs(delta: _Delta, request: ChatRequest, seed: str) -> dict[str, Any] | None:
+def _logprobs(delta: _Delta, choice: CompletedChoice, request: ChatRequest, seed: str) -> dict[str, Any] | None:
     """The log probabilities of a delta: lists for content and refusal, null where neither is said."""
-    if delta.kind == "role":
-        return {"content": [], "refusal": None}
-    return logprobs_of(delta.tokens, delta.position, request.top_logprobs or 0, seed)
+    opened = opened_part(choice) if delta.kind == "role" else None
+    return logprobs_of(delta.tokens, delta.position, request.top_logprobs, seed, opened)
 
 
-def logprobs_of(tokens: Iterable[Token], position: int, top: int, seed: str) -> dict[str, Any] | None:
-    """The `logprobs` object of some tokens of a choice, the first of which stands at `position`."""
-    found: dict[str, list[Any] | None] = {"content": None, "refusal": None}
+def logprobs_of(
+    tokens: Iterable[Token], position: int, top: int, seed: str, opened: Literal["content", "refusal"] | None = None
+) -> dict[str, Any] | None:
+    """The `logprobs` object of some tokens of a choice, the first of which stands at `position`.
+
+    It is null where they say neither content nor refusal, unless that part is `opened`: then its list is empty.
+    """
+    found: dict[str, list[Any]] = {opened: []} if opened else {}
     for k, token in enumerate(tokens, position):
-        if token.part in found:
-            found[token.part] = [*(found[token.part] or []), token_logprob(token.text, k, top, seed)]
-    return found if any(found.values()) else None
+        if token.part in ("content", "refusal"):
+            found.setdefault(token.part, []).append(token_logprob(token.text, k, top, seed))
+    return {"content": found.get("content"), "refusal": found.get("refusal")} if found else None
 
 
 _ALPHABET = ascii_letters + digits
 
 
 def obfuscate(chunks: Iterable[Chunk], seed: str, step: int = 16) -> Iterator[Chunk]:
-    """Fill in `obfuscation`: random letters of a length that evens out the sizes of the chunks, to multiples of `step`."""
+    """Fill in `obfuscation`: random letters, fewer than `step`, that even out the sizes of the chunks.
+
+    Each chunk's JSON is as many characters long as a multiple of `step` and one more, as the real API's are.
+    """
     random = Random(f"obfuscation/{seed}")
     for chunk in chunks:
         if "obfuscation" in chunk.data:
-            said = sum(len(text.encode()) for choice in chunk.data["choices"] for text in _texts(choice["delta"]))
-            chunk.data["obfuscation"] = "".join(random.choices(_ALPHABET, k=step - said % step))
+            size = len(encode(chunk.data).decode())
+            chunk.data["obfuscation"] = "".join(random.choices(_ALPHABET, k=(1 - size) % step))
         yield chunk
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for member in value.values() if isinstance(value, dict) else value:
-            yield from _texts(member)

@@ -26,6 +26,10 @@ class Clock(Protocol):
         ...
 
 
+LONGEST_SLEEP_S = 3600.0
+"""Loops do not take any number: longer waits are made of several."""
+
+
 class RealClock:
     """The machine's clock."""
 
@@ -33,15 +37,41 @@ class RealClock:
     wall = staticmethod(time.time)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        # Loops count in whole milliseconds: rounded up, so that nothing leaves early.
-        delay_ms = math.ceil((when - time.monotonic()) * 1000)
-        return asyncio.get_running_loop().call_later(max(delay_ms, 0) / 1000, callback)
+        return _RealTimer(when, callback)
+
+
+class _RealTimer:
+    """Loops count in whole milliseconds and from a time that they read earlier: a call may come early, and waits again."""
+
+    __slots__ = ("_callback", "_handle", "_loop", "_when")
+
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._when = when
+        self._callback = callback
+        self._handle = self._sleep(when - time.monotonic())
+
+    def _sleep(self, delay_s: float) -> asyncio.TimerHandle:
+        # Rounded up to the loop's milliseconds, so that one sleep mostly does.
+        delay_ms = math.ceil(min(max(delay_s, 0.0), LONGEST_SLEEP_S) * 1000)
+        return self._loop.call_later(delay_ms / 1000, self._wake)
+
+    def _wake(self) -> None:
+        left_s = self._when - time.monotonic()
+        if left_s > 0:
+            self._handle = self._sleep(left_s)
+        else:
+            self._callback()
+
+    def cancel(self) -> None:
+        self._handle.cancel()
 
 
 class JumpClock:
-    """A clock that stands still until somebody waits, and then jumps to the earliest moment that is waited for.
+    """A clock that stands still until everybody waits, and then jumps to the earliest moment that is waited for.
 
-    Nothing sleeps: a plan of an hour is played in milliseconds, and `now()` tells the times it was played at.
+    Nothing sleeps: a plan of an hour is played in milliseconds, and `now()` tells the times it was played at. One for each
+    event loop.
     """
 
     def __init__(self, wall: float = 1_700_000_000.0) -> None:
@@ -49,6 +79,7 @@ class JumpClock:
         self._wall = wall
         self._timers: list[tuple[float, int, _JumpTimer]] = []
         self._count = 0
+        self._jumps_in: asyncio.AbstractEventLoop | None = None
 
     def now(self) -> float:
         return self._now
@@ -60,8 +91,22 @@ class JumpClock:
         timer = _JumpTimer(callback)
         self._count += 1
         heapq.heappush(self._timers, (when, self._count, timer))
-        asyncio.get_running_loop().call_soon(self._jump)
+        loop = asyncio.get_running_loop()
+        if self._jumps_in is not loop:
+            self._jumps_in = loop
+            self._settle(loop, _SETTLING_ROUNDS)
         return timer
+
+    def _settle(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
+        """Jump when the loop has gone round a few times, so that whoever was woken last has acted and waits again."""
+        if rounds:
+            loop.call_soon(self._settle, loop, rounds - 1)
+            return
+        self._jump()
+        if self._timers:
+            self._settle(loop, _SETTLING_ROUNDS)
+        else:
+            self._jumps_in = None
 
     def _jump(self) -> None:
         while self._timers:
@@ -70,6 +115,9 @@ class JumpClock:
                 self._now = max(self._now, when)
                 timer.callback()
                 return
+
+
+_SETTLING_ROUNDS = 4
 
 
 class _JumpTimer:

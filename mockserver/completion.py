@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mockserver.chunks import Identity, logprobs_of
+from mockserver.chunks import Identity, logprobs_of, opened_part
 from mockserver.reply import Call, CompletedChoice, Completion
 from mockserver.request import ChatRequest
 
@@ -18,9 +18,7 @@ def make_completion(completion: Completion, request: ChatRequest, identity: Iden
             {
                 "index": choice.index,
                 "message": make_message(choice),
-                "logprobs": logprobs_of(choice.tokens, 0, request.top_logprobs or 0, f"{identity.seed}/{choice.index}")
-                if request.logprobs
-                else None,
+                "logprobs": _logprobs(choice, request, identity),
                 "finish_reason": choice.finish_reason,
             }
             for choice in completion.choices
@@ -33,20 +31,23 @@ def make_completion(completion: Completion, request: ChatRequest, identity: Iden
 
 def make_message(choice: CompletedChoice) -> dict[str, Any]:
     """The message of a choice (OpenAI's ChatCompletionResponseMessage); `reasoning_content` only where there is some."""
-    refusal = choice.text("refusal")
-    content = choice.text("content")
-    if content is None and not (choice.calls or choice.function_name is not None or refusal is not None):
-        content = ""
+    content = choice.text("content") or "" if opened_part(choice) == "content" else None
     message: dict[str, Any] = {"role": "assistant", "content": content}
     if choice.calls:
         message["tool_calls"] = [_make_call(call) for call in choice.calls]
     if choice.function_name is not None:
         message["function_call"] = {"name": choice.function_name, "arguments": choice.text("function_call") or ""}
-    message["refusal"] = refusal
+    message["refusal"] = choice.text("refusal")
     if (reasoning := choice.text("reasoning")) is not None:
         message["reasoning_content"] = reasoning
     message["annotations"] = []
     return message
+
+
+def _logprobs(choice: CompletedChoice, request: ChatRequest, identity: Identity) -> dict[str, Any] | None:
+    if not request.logprobs:
+        return None
+    return logprobs_of(choice.tokens, 0, request.top_logprobs, f"{identity.seed}/{choice.index}", opened_part(choice))
 
 
 def _make_call(call: Call) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """What was asked and what was played: one `Exchange` for each request, kept in the order of arrival."""
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from mockserver.request import ChatRequest
+
+_COUNT = re.compile("[0-9]{1,9}")
 
 MAX_EXCHANGES = 10_000
 """How many exchanges are kept; the oldest go first."""
@@ -59,8 +62,8 @@ class Exchange:
     @property
     def retry_count(self) -> int:
         """The number of the try, counted from 0, as OpenAI's SDKs tell it in `x-stainless-retry-count`."""
-        count = self.headers.get("x-stainless-retry-count", "0")
-        return int(count) if count.isdigit() else 0
+        count = self.headers.get("x-stainless-retry-count", "")
+        return int(count) if _COUNT.fullmatch(count) else 0
 
     def note_write(self, due_s: float, at_s: float, size: int) -> None:
         """Enter one send call."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,9 @@ from mockserver.transport import LendingProtocol, check_uvicorn
 
 KEEP_ALIVE_S = 600
 """How long an idle connection is kept, in seconds; long, because a test may pause for as long as it likes."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What ends a server that runs in the foreground: Ctrl-C, and what `kill` sends."""
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -103,13 +107,61 @@ class LoopServer(uvicorn.Server):
             await server.wait_closed()
 
     @contextlib.contextmanager
-    def handle_signals(self) -> Iterator[None]:
-        """While this lasts, SIGINT and SIGTERM stop the server. In the main thread only."""
+    def handle_signals(self, afterwards: signal.Handlers | None = None) -> Iterator[None]:
+        """While this lasts, SIGINT and SIGTERM stop the server. In the main thread only.
+
+        `afterwards` is how they are handled from then on (default: as they were before). A process that only ends then
+        wants `SIG_IGN`: a second Ctrl-C must not kill it.
+        """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        for number in SIGNALS:
             loop.add_signal_handler(number, self.stop)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            # A removed handler leaves the system's own, which kills: until it is replaced, signals wait.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            for number in SIGNALS:
                 loop.remove_signal_handler(number)
+                signal.signal(number, before[number] if afterwards is None else afterwards)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+class LoopThread:
+    """An app that is served in a loop in a thread of its own; ready when this is made.
+
+    Takes `listener` over and closes it in the end, whatever happens. Raises `StartError` where the loop does not start.
+    """
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(listener.close)
+            self._server = LoopServer(app, listener, on_started=self._started.set)
+            self._thread = threading.Thread(target=self._run, name="mockserver", daemon=True)
+            self._thread.start()
+            self._started.wait()
+            if self._failure is not None:
+                self._thread.join()
+                raise StartError(f"the server did not start: {self._failure}") from self._failure
+            on_failure.pop_all()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                self._loop = runner.get_loop()
+                runner.run(self._server.run_until_stopped())
+        except BaseException as error:
+            if self._started.is_set():
+                raise
+            self._failure = error
+        finally:
+            self._started.set()
+
+    def stop(self) -> None:
+        """End the server and the thread; nothing of them is left when this returns."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it ended by itself
+            self._loop.call_soon_threadsafe(self._server.stop)
+        self._thread.join()

@@ -30,7 +30,8 @@ def match(
 ) -> Matched:
     """Choose the scenario for a request. `named` is the name in the path; header names are in lower case.
 
-    Raises `RequestError` (404) where path or header name a scenario that does not exist.
+    Requests that name their scenario are not counted for `nth`. Raises `RequestError` (404) where path or header name a
+    scenario that does not exist.
     """
     by_name = {scenario.name: scenario for scenario in scenarios}
     for name, where in ((named, "path"), (headers.get(HEADER), f"header {HEADER}")):
@@ -40,13 +41,24 @@ def match(
             return Matched(by_name[name], f"named by the {where}")
     if request.model in by_name:
         return Matched(by_name[request.model], "named by the model")
-    reasons: list[str] = []
+    return _match_first(scenarios, request, headers, state)
+
+
+def _match_first(
+    scenarios: Sequence[Scenario], request: ChatRequest, headers: Mapping[str, str], state: State
+) -> Matched:
+    chosen, reasons = None, list[str]()
     for scenario in scenarios:
-        reason = next(differences(scenario, request, headers, state), None)
-        if reason is None:
-            return Matched(scenario, "first match" if not reasons else f"first match; before it: {'; '.join(reasons)}")
-        reasons.append(f"{scenario.name}: {reason}")
-    return Matched(None, "; ".join(reasons) or "there are no scenarios")
+        # Behind the match too, a scenario that counts is asked: "the second request" is the same one for all of them.
+        if chosen is None or scenario.match.nth is not None:
+            reason = next(differences(scenario, request, headers, state), None)
+            if chosen is None and reason is not None:
+                reasons.append(f"{scenario.name}: {reason}")
+            elif chosen is None:
+                chosen = scenario
+    if chosen is None:
+        return Matched(None, "; ".join(reasons) or "there are no scenarios")
+    return Matched(chosen, f"first match; before it: {'; '.join(reasons)}" if reasons else "first match")
 
 
 def differences(scenario: Scenario, request: ChatRequest, headers: Mapping[str, str], state: State) -> Iterator[str]:
@@ -74,7 +86,7 @@ def _unfulfilled(wanted: Match, request: ChatRequest, headers: Mapping[str, str]
         yield f"expected {'tools' if wanted.has_tools else 'no tools'}, got {'some' if has_tools(request) else 'none'}"
     if wanted.last_user is not None:
         said = last_user_text(request)
-        if said is None or not wanted.last_user.holds(said):
+        if not wanted.last_user.holds(said):
             yield f"expected the last user message to {wanted.last_user}, got {_short(said)}"
     if wanted.any_message is not None and not any(map(wanted.any_message.holds, message_texts(request))):
         yield f"expected a message to {wanted.any_message}, none does"

@@ -6,45 +6,51 @@ kept: what is rendered leaves in slices of at most 64 KiB.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from itertools import chain
+from typing import Protocol
 
 import msgspec
 
-from mockserver.chunks import Identity, make_chunks, obfuscate
+from mockserver.chunks import Identity
 from mockserver.completion import make_completion
+from mockserver.dialects import resolve_dialect
 from mockserver.errors import RequestError
+from mockserver.faults import AnyFault, Around, choose
+from mockserver.faults.cuts import pause_at
 from mockserver.generate import generate_reply
-from mockserver.http import (
-    CORS_HEADERS,
-    JSON_TYPE,
-    RATE_LIMIT_HEADERS,
-    STREAM_TYPE,
-    code_chunked,
-    http_date,
-    merge_headers,
-    render_head,
-)
+from mockserver.http import JSON_TYPE, STREAM_TYPE
 from mockserver.ids import IdGenerator, make_id
+from mockserver.message import Message
 from mockserver.reply import Completion, complete
 from mockserver.request import ChatRequest
-from mockserver.scenario import ErrorReply, Turn
-from mockserver.sse import Event, Slice, cut_slice, encode_events
-from mockserver.steps import End, Head, Step
-from mockserver.timing import Schedule
+from mockserver.scenario import Delivery, ErrorReply, Turn
+from mockserver.sse import Slice
+from mockserver.steps import End, Step
+from mockserver.stream import Stream, WholeAnswer, comment_while_waiting, delay
+from mockserver.timing import Schedule, Timing
 from mockserver.tokens import Tokenizer, split_text
-from mockserver.writes import make_writes
-
-DONE = "[DONE]"
+from mockserver.writes import cut_body, make_writes
 
 
 class Plan:
-    """All steps of one request; iterable again and again. `status` is the HTTP status of its head."""
+    """All steps of one request; iterable again and again.
 
-    __slots__ = ("_render", "status")
+    `status` is the HTTP status of its head. `completion` is what it means, None where it means no reply; `faults` are those
+    that strike.
+    """
 
-    def __init__(self, status: int, render: Callable[[], Iterator[Step]]) -> None:
+    __slots__ = ("_render", "completion", "faults", "status")
+
+    def __init__(
+        self,
+        status: int,
+        render: Callable[[], Iterator[Step]],
+        completion: Completion | None = None,
+        faults: tuple[AnyFault, ...] = (),
+    ) -> None:
         self.status = status
+        self.completion = completion
+        self.faults = faults
         self._render = render
 
     def __iter__(self) -> Iterator[Step]:
@@ -56,7 +62,7 @@ class Terms:
     """What decides an answer's bytes besides scenario and request.
 
     `seed` names server seed, scenario and request, the same for a repeated request; `ordinal` tells repetitions apart.
-    `wall_s` is the moment of the answer in seconds since 1970.
+    `wall_s` is the moment of the answer in seconds since 1970. `headers` are added to the answer's own.
     """
 
     seed: str = "0"
@@ -64,6 +70,8 @@ class Terms:
     wall_s: float = 0.0
     http_version: str = "1.1"
     keep_alive: bool = True
+    accept_encoding: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
     ids: IdGenerator = make_id
     tokenizer: Tokenizer = split_text
 
@@ -75,117 +83,127 @@ class Terms:
 
 def plan_turn(turn: Turn, request: ChatRequest, terms: Terms) -> Plan:
     """The plan of one turn of a scenario: a stream, a whole answer, or an HTTP error."""
-    schedule = Schedule(turn.timing, _timing_seed(turn, terms))
+    delivery = resolve_dialect(turn.delivery)
+    faults = tuple(choose(delivery.faults, terms.key))
+    timing = turn.timing
+    schedule = Schedule(timing, terms.key if timing.seed is None else f"{timing.seed}/{terms.ordinal}")
     if turn.error is not None:
-        return _plan_error(turn.error, turn, schedule, terms)
+        text, content_type = render_error(turn.error)
+        answer = WholeAnswer(text, schedule.ttft_s, faults)
+        extra = tuple(turn.error.headers.items())
+        return _Rendering(answer, turn.error.status, content_type, timing, delivery, terms, faults, extra).plan()
     reply = turn.meaning or generate_reply(request, terms.seed)
     call_ids = (terms.ids("call_", f"{terms.key}/{k}") for k in range(1_000_000))
     completion = complete(reply, request, terms.tokenizer, call_ids)
     identity = Identity(
         id=terms.ids("chatcmpl-", terms.key), created=int(terms.wall_s), model=request.model, seed=terms.seed
     )
-    plan = _plan_stream if request.stream else _plan_whole
-    return plan(completion, request, identity, schedule, turn, terms)
-
-
-def _timing_seed(turn: Turn, terms: Terms) -> str:
-    return terms.key if turn.timing.seed is None else f"{turn.timing.seed}/{terms.ordinal}"
-
-
-def _plan_stream(
-    completion: Completion, request: ChatRequest, identity: Identity, schedule: Schedule, turn: Turn, terms: Terms
-) -> Plan:
-    chunked = terms.http_version != "1.0"
-    framing = [("Transfer-Encoding", "chunked")] if chunked else []
-    first_due_s = schedule.ttft_s
-    head = _head(200, STREAM_TYPE, framing, first_due_s, turn, terms, close=not chunked)
-
-    def render() -> Iterator[Step]:
-        chunks = obfuscate(make_chunks(completion, request, identity, schedule), terms.seed)
-        body = encode_events(_events(chunks))
-        wire = code_chunked(body) if chunked else body
-        yield from _steps(head, _head_due_s(schedule, first_due_s), wire, terms, close=not chunked)
-
-    return Plan(200, render)
-
-
-def _events(chunks: Iterable[Any]) -> Iterator[Event]:
-    due_s = 0.0
-    encode = msgspec.json.encode
-    for chunk in chunks:
-        due_s = chunk.due_s
-        yield Event(encode(chunk.data).decode(), due_s, chunk.kind)
-    yield Event(DONE, due_s, "done")
-
-
-def _plan_whole(
-    completion: Completion, request: ChatRequest, identity: Identity, schedule: Schedule, turn: Turn, terms: Terms
-) -> Plan:
+    if request.stream:
+        stream = Stream(completion, request, identity, schedule, delivery, faults)
+        return _Rendering(stream, 200, STREAM_TYPE, timing, delivery, terms, faults, chunked=True).plan(completion)
     last = max((len(choice.tokens) for choice in completion.choices), default=0)
     due_s = next(due for k, due in enumerate(schedule, 1) if k >= last)
-    body = msgspec.json.encode(make_completion(completion, request, identity))
-    return _plan_body(200, JSON_TYPE, body, due_s, schedule, turn, terms)
+    whole = WholeAnswer(msgspec.json.encode(make_completion(completion, request, identity)), due_s, faults)
+    return _Rendering(whole, 200, JSON_TYPE, timing, delivery, terms, faults).plan(completion)
 
 
-def _plan_error(error: ErrorReply, turn: Turn, schedule: Schedule, terms: Terms) -> Plan:
-    body, content_type = render_error(error)
-    extra = tuple(error.headers.items())
-    return _plan_body(error.status, content_type, body, schedule.ttft_s, schedule, turn, terms, extra)
+class _Answer(Protocol):
+    """What has a body: a stream or a whole answer."""
+
+    def body(self) -> Iterable[Slice]: ...
+
+    @property
+    def around(self) -> Around: ...
 
 
-def _plan_body(
-    status: int,
-    content_type: str,
-    body: bytes,
-    due_s: float,
-    schedule: Schedule,
-    turn: Turn,
-    terms: Terms,
-    extra: tuple[tuple[str, str], ...] = (),
-) -> Plan:
-    """The plan of an answer that is one body, sent whole at one moment."""
-    framing = [("Content-Length", str(len(body)))]
-    head = _head(status, content_type, framing, due_s, turn, terms, extra)
-    wire = partial(cut_slice, Slice(body, due_s, 0, "whole"))
-    return Plan(status, lambda: _steps(head, _head_due_s(schedule, due_s), wire(), terms))
+@dataclass(frozen=True, slots=True)
+class _Rendering:
+    """From the body of an answer to the steps: time, codings, head, faults of the wire, writes."""
 
+    answer: _Answer
+    status: int
+    content_type: str
+    timing: Timing
+    delivery: Delivery
+    terms: Terms
+    faults: tuple[AnyFault, ...] = ()
+    extra: tuple[tuple[str, str], ...] = ()
+    chunked: bool = False
 
-def _steps(head: bytes, head_due_s: float, wire: Iterable[Slice], terms: Terms, close: bool = False) -> Iterator[Step]:
-    due_s = head_due_s
-    yield Head(head_due_s, head)
-    for write in make_writes(wire):
-        due_s = write.due_s
-        yield write
-    yield End(due_s, close=close or not terms.keep_alive)
+    def plan(self, completion: Completion | None = None) -> Plan:
+        return Plan(self._message().status, self.steps, completion, self.faults)
 
+    def steps(self) -> Iterator[Step]:
+        """All steps, rendered as they are asked for."""
+        writes, seed = self.delivery.writes, self.terms.key
+        wire: Iterable[Slice | Step] = self._wire()
+        for fault in self.faults:
+            wire = fault.on_wire(wire, self.answer.around)
+        return make_writes(wire, writes, seed)
 
-def _head_due_s(schedule: Schedule, first_due_s: float) -> float:
-    return first_due_s if schedule.headers_s is None else min(schedule.headers_s, first_due_s)
+    def _wire(self) -> Iterator[Slice | Step]:
+        message = self._message()
+        pieces = iter(self._timed())
+        first = next(pieces, None)
+        head_due_s = self._head_due_s(first.due_s if first is not None else 0.0)
+        last_s = head_due_s
+        yield from message.interims()
+        yield Slice(message.head(head_due_s, self._length(message)), head_due_s, None, "head")
+        if message.has_body:
+            body = chain((first,), pieces) if first is not None else pieces
+            for piece in message.frame(message.code(body, self.faults, self.answer.around)):
+                last_s = piece.due_s
+                yield piece
+        yield End(last_s, close=message.closes)
 
+    def _timed(self) -> Iterable[Slice]:
+        """The body with the pauses at named places, the comments that fill them, and cut where the writes say so."""
+        timing, body = self.timing, self.answer.body()
+        for pause in timing.pauses:
+            if pause.at.target is None:
+                body = delay(body, pause.lasts)
+            else:
+                body = pause_at(pause.at, pause.lasts, body, self.answer.around)
+        if timing.comments is not None and self.chunked:
+            since_s = timing.headers if timing.headers is not None else 0.0
+            body = comment_while_waiting(body, timing.comments.text, timing.comments.every, since_s)
+        return cut_body(body, self.delivery.writes, self.terms.key)
 
-def _head(
-    status: int,
-    content_type: str,
-    framing: list[tuple[str, str]],
-    processing_s: float,
-    turn: Turn,
-    terms: Terms,
-    extra: tuple[tuple[str, str], ...] = (),
-    close: bool = False,
-) -> bytes:
-    ours = [
-        ("Date", http_date(terms.wall_s)),
-        ("Content-Type", content_type),
-        *framing,
-        ("Connection", "close" if close or not terms.keep_alive else "keep-alive"),
-        ("openai-processing-ms", str(round(processing_s * 1000))),
-        ("openai-version", "2020-10-01"),
-        ("x-request-id", terms.ids("req_", terms.key)),
-        *RATE_LIMIT_HEADERS.items(),
-        *CORS_HEADERS.items(),
-    ]
-    headers = merge_headers(merge_headers(ours, turn.delivery.http.headers), dict(extra))
-    return render_head(status, headers, terms.http_version)
+    def _head_due_s(self, first_due_s: float) -> float:
+        after = sum(pause.lasts for pause in self.timing.pauses if pause.at.kind == "after_headers")
+        before = sum(
+            pause.lasts for pause in self.timing.pauses if pause.at.kind.startswith("before_") and not pause.at.target
+        )
+        latest_s = first_due_s - after
+        return latest_s if self.timing.headers is None else min(self.timing.headers + before, latest_s)
+
+    def _length(self, message: Message) -> int | None:
+        """What Content-Length says, where the message has one."""
+        if message.transfer != "length":
+            return None
+        coded = message.code(self._timed(), self.faults, self.answer.around)
+        length = sum(len(piece.data) for piece in coded)
+        for fault in self.faults:
+            length = fault.on_length(length)
+        return length
+
+    def _message(self) -> Message:
+        http = self.delivery.http
+        for fault in self.faults:
+            http = fault.on_http(http)
+        terms = self.terms
+        return Message(
+            http=http,
+            status=http.status or self.status,
+            content_type=self.content_type,
+            prefers_chunked=self.chunked,
+            request_version=terms.http_version,
+            keep_alive=terms.keep_alive,
+            accept_encoding=terms.accept_encoding,
+            wall_s=terms.wall_s,
+            request_id=terms.ids("req_", terms.key),
+            extra=(*terms.headers, *self.extra),
+        )
 
 
 ERROR_TYPES = {
@@ -194,7 +212,6 @@ ERROR_TYPES = {
     403: "permission_error",
     404: "invalid_request_error",
     429: "requests",
-    500: "server_error",
     503: "service_unavailable",
 }
 
@@ -203,32 +220,24 @@ def render_error(error: ErrorReply) -> tuple[bytes, str]:
     """The body of an HTTP error and its content type: OpenAI's error object, or the scenario's own body."""
     if isinstance(error.body, str):
         return error.body.encode(), "text/html" if error.body.lstrip().startswith("<") else "text/plain; charset=utf-8"
-    body = (
-        error.body
-        if error.body is not None
-        else {
-            "error": {
-                "message": error.message
-                or f"The mock server answers with status {error.status}, as its scenario says.",
-                "type": error.type
-                or ERROR_TYPES.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error"),
-                "param": error.param,
-                "code": error.code,
-            }
-        }
-    )
-    return msgspec.json.encode(body), JSON_TYPE
+    default = "server_error" if error.status >= 500 else "invalid_request_error"
+    told = {
+        "message": error.message or f"The mock server answers with status {error.status}, as its scenario says.",
+        "type": error.type or ERROR_TYPES.get(error.status, default),
+        "param": error.param,
+        "code": error.code,
+    }
+    return msgspec.json.encode({"error": told} if error.body is None else error.body), JSON_TYPE
 
 
 def plan_refusal(error: RequestError, terms: Terms) -> Plan:
     """The plan of an answer to a wrong request."""
-    turn = Turn(error=ErrorReply(error.status, error.message, error.type, error.param, error.code, dict(error.headers)))
-    return _plan_error(turn.error, turn, Schedule(turn.timing), terms) if turn.error else Plan(500, lambda: iter(()))
+    told = ErrorReply(error.status, error.message, error.type, error.param, error.code)
+    return plan_body(error.status, JSON_TYPE, render_error(told)[0], terms, error.headers)
 
 
 def plan_body(
     status: int, content_type: str, body: bytes, terms: Terms, extra: tuple[tuple[str, str], ...] = ()
 ) -> Plan:
     """The plan of any other answer: a body sent at once."""
-    turn = Turn()
-    return _plan_body(status, content_type, body, 0.0, Schedule(turn.timing), turn, terms, extra)
+    return _Rendering(WholeAnswer(body, 0.0), status, content_type, Timing(), Delivery(), terms, (), extra).plan()

@@ -5,17 +5,23 @@ back. Playback returns quietly when it is cancelled or the client leaves.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable
-from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mockserver.clock import Clock
+from mockserver.connection import Connection
 from mockserver.journal import Exchange
 from mockserver.sse import SLICE_BYTES
 from mockserver.steps import Abort, End, HalfClose, Head, Hold, Repeat, Step, Write
-from mockserver.transport import Connection, borrow
+from mockserver.transport import borrow
+
+log = logging.getLogger("mockserver")
+
+_SEND_COST_BYTES = 4096
+"""What a send call costs, as the number of bytes that could be copied meanwhile."""
 
 
 class Playback(Response):
@@ -38,9 +44,18 @@ class Playback(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = borrow(scope)
         player = Player(connection, self.exchange, self.clock, self.started, self.time_scale)
-        with suppress(asyncio.CancelledError):
+        try:
             await player.play(self.plan)
-        player.close()
+        except asyncio.CancelledError:
+            player.give_up("stopped")
+        except Exception:
+            log.exception("request %d: a bug in the mock server: its answer is cut", self.exchange.number)
+            player.give_up("failed")
+
+
+def _joins(step: Step) -> bool:
+    """Whether a step's bytes may leave in one send call with its neighbours'."""
+    return isinstance(step, Head | Write) and not step.alone
 
 
 class Player:
@@ -54,94 +69,112 @@ class Player:
         self._clock = clock
         self._started = started
         self._scale = time_scale
-        self._joined: list[bytes] = []
-        self._joined_size = 0
+        self._joined = bytearray()
         self._joined_due_s = 0.0
-        self._unwaited = 0
+        self._unyielded = 0
 
     async def play(self, plan: Iterable[Step]) -> None:
         """Play every step at its due time, until the plan ends or the client leaves."""
-        for step in plan:
-            if not self._is_due(step) or not self._joins(step):
+        connection, exchange = self._connection, self._exchange
+        for count, step in enumerate(plan):
+            if not self._is_due(step.due_s) or not _joins(step):
                 await self._flush()
-                await self._connection.sleep_until(self._started + step.due_s * self._scale, self._clock)
-            if self._connection.left:
-                return
-            match step:
-                case Head() | Write():
-                    self._join(step)
-                    if step.alone:
-                        await self._flush()
-                case Repeat():
-                    await self._repeat(step)
-                case Hold():
-                    await self._connection.gone()
-                case _:
-                    await self._end(step)
-            self._exchange.steps_played += 1
+                exchange.steps_played = count
+                await self._sleep_until(step.due_s)
+            if connection.left:
+                break
+            await self._play_step(step)
+            if connection.left and exchange.ended is None:
+                break
+            if not self._joined:
+                exchange.steps_played = count + 1
+        if connection.left:
+            self.give_up(connection.ending)
+        elif exchange.ended is None:  # a plan that stops without an end
+            await self._flush()
+            self._end(End(0.0, close=True))
 
-    def close(self) -> None:
-        """Note how it ended; give the connection up if the plan was not played to its end."""
-        if self._exchange.ended is None:
-            self._note_end(f"client left ({self._connection.left})" if self._connection.left else "stopped")
-            self._connection.drop()
+    async def _play_step(self, step: Step) -> None:
+        match step:
+            case Head() | Write():
+                await (self._send(step.data, step.due_s) if step.alone else self._join(step))
+            case Repeat():
+                await self._repeat(step)
+            case Hold():
+                await self._connection.gone()
+            case End():
+                self._end(step)
+            case HalfClose():
+                self._connection.half_close()
+                await self._connection.gone()
+                self.give_up("half-closed")
+            case Abort():
+                await self._connection.abort(step.drain)
+                self._note_end("reset")
 
-    def _is_due(self, step: Step) -> bool:
-        return self._started + step.due_s * self._scale <= self._clock.now()
+    def give_up(self, why: str) -> None:
+        """Close the connection though the plan was not played to its end, and note why."""
+        self._connection.drop()
+        self._note_end(why)
 
-    def _joins(self, step: Step) -> bool:
-        """Whether a step's bytes may leave in one send call with those that are waiting."""
-        return isinstance(step, Head | Write) and not step.alone and self._joined_size + len(step.data) <= SLICE_BYTES
+    def _end(self, step: End) -> None:
+        self._connection.finish(step.close)
+        self._note_end("complete")
 
-    def _join(self, step: Head | Write) -> None:
+    def _is_due(self, due_s: float) -> bool:
+        return self._started + due_s * self._scale <= self._clock.now()
+
+    async def _sleep_until(self, due_s: float) -> None:
+        await self._connection.sleep_until(self._started + due_s * self._scale, self._clock)
+
+    async def _join(self, step: Head | Write) -> None:
+        """Keep a step's bytes for one send call with those that follow and are due by then; full ones leave at once."""
         if not self._joined:
             self._joined_due_s = step.due_s
-        self._joined.append(step.data)
-        self._joined_size += len(step.data)
+        self._joined += step.data
+        while len(self._joined) >= SLICE_BYTES:
+            data = bytes(self._joined[:SLICE_BYTES])
+            del self._joined[:SLICE_BYTES]
+            await self._send(data, self._joined_due_s)
+            self._joined_due_s = step.due_s
 
     async def _flush(self) -> None:
         """Send what is waiting, in one send call, and wait until the kernel has taken it."""
-        if self._joined:
-            data = b"".join(self._joined) if len(self._joined) > 1 else self._joined[0]
-            self._joined.clear()
-            self._joined_size = 0
-            await self._send(data, self._joined_due_s)
+        data = bytes(self._joined)
+        self._joined.clear()
+        await self._send(data, self._joined_due_s)
 
     async def _send(self, data: bytes, due_s: float) -> None:
-        self._connection.send(data)
-        self._exchange.note_write(due_s * self._scale, self._clock.now() - self._started, len(data))
-        if self._connection.waits_for_client:
-            await self._connection.drained()
-            self._unwaited = 0
+        connection, exchange = self._connection, self._exchange
+        if not data or connection.left:
+            return
+        exchange.note_write(due_s * self._scale, self._clock.now() - self._started, len(data))
+        connection.send(data)
+        exchange.bytes_sent = connection.sent
+        if connection.waits_for_client:
+            await connection.drained()
+            exchange.bytes_sent = connection.sent
+            self._unyielded = 0
         else:
-            self._unwaited += len(data)
-            if self._unwaited >= SLICE_BYTES:  # a fast reader must not keep the loop from other streams
-                self._unwaited = 0
+            self._unyielded += len(data) + _SEND_COST_BYTES
+            if self._unyielded >= SLICE_BYTES:  # a fast reader must not keep the loop from other streams
+                self._unyielded = 0
                 await asyncio.sleep(0)
 
     async def _repeat(self, step: Repeat) -> None:
         left, due_s = step.size, step.due_s
-        while not self._connection.left and left != 0:
-            await self._connection.sleep_until(self._started + due_s * self._scale, self._clock)
+        while step.data and left != 0:
+            await self._sleep_until(due_s)
+            if self._connection.left:
+                return
             data = step.data if left is None else step.data[:left]
             await self._send(data, due_s)
             left = None if left is None else left - len(data)
             due_s += step.every_s
 
-    async def _end(self, step: End | HalfClose | Abort) -> None:
-        match step:
-            case End():
-                self._note_end("complete")
-                self._connection.finish(step.close)
-            case HalfClose():
-                self._connection.half_close()
-                await self._connection.gone()
-                self._note_end("half-closed")
-                self._connection.drop()
-            case Abort():
-                self._note_end("reset")
-                await self._connection.abort(self._clock, step.drain)
-
     def _note_end(self, how: str) -> None:
-        self._exchange.bytes_acknowledged = self._connection.acknowledged
-        self._exchange.ended = how
+        exchange = self._exchange
+        if exchange.ended is None:
+            exchange.bytes_sent = self._connection.sent
+            exchange.bytes_acknowledged = self._connection.acknowledged
+            exchange.ended = how

@@ -31,6 +31,14 @@ class ToolCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         tuple[str, ...] | None, Meta(description="Tokens of the arguments; joined they are the arguments.")
     ] = None
 
+    def __post_init__(self) -> None:
+        said, unsaid = ("input", "arguments") if self.type == "custom" else ("arguments", "input")
+        if getattr(self, unsaid):
+            raise ValueError(f"a {self.type} tool call has {said}, not {unsaid}, got {getattr(self, unsaid)!r}")
+        if self.pieces is not None:
+            force_setattr(self, said, _join(self.pieces, self.text or None, said))
+        _check_characters(name=self.name, id=self.id, text=self.text)
+
     @property
     def text(self) -> str:
         """What is streamed piece by piece: the arguments as JSON text, or a custom tool's input."""
@@ -43,6 +51,16 @@ class FunctionCall(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     name: str
     arguments: str | dict[str, Any] = ""
     pieces: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.pieces is not None:
+            force_setattr(self, "arguments", _join(self.pieces, self.text or None, "arguments"))
+        _check_characters(name=self.name, text=self.text)
+
+    @property
+    def text(self) -> str:
+        """What is streamed piece by piece: the arguments as JSON text."""
+        return as_json_text(self.arguments)
 
 
 class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -63,10 +81,8 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
     def __post_init__(self) -> None:
         if self.pieces is not None:
-            joined = "".join(self.pieces)
-            if self.content not in (None, joined):
-                raise ValueError(f"pieces joined are not the content: expected {self.content!r}, got {joined!r}")
-            force_setattr(self, "content", joined)
+            force_setattr(self, "content", _join(self.pieces, self.content, "content"))
+        _check_characters(content=self.content, reasoning=self.reasoning, refusal=self.refusal)
         if self.tool_calls and self.function_call:
             raise ValueError("a message has tool_calls or the deprecated function_call, not both")
 
@@ -74,9 +90,9 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Counts to send in place of the true ones."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cached_tokens: int = 0
+    prompt_tokens: Annotated[int, Meta(ge=0)] | None = None
+    completion_tokens: Annotated[int, Meta(ge=0)] | None = None
+    cached_tokens: Annotated[int, Meta(ge=0)] = 0
 
 
 class Reply(Choice, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -84,6 +100,14 @@ class Reply(Choice, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
     choices: tuple[Choice, ...] = ()
     usage: Usage | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parts = [key for key in Choice.__struct_fields__ if getattr(self, key) not in (None, ())]
+        if self.choices and parts:
+            raise ValueError(
+                f"a reply has choices, or the parts of the only one; got choices and {' and '.join(parts)}"
+            )
 
     def choice(self, index: int) -> Choice:
         """The meaning of choice `index` of a request."""
@@ -153,7 +177,8 @@ def _complete_choice(
     if request.limit is not None and len(tokens) > request.limit:
         tokens, finish_reason = tokens[: request.limit], "length"
         started = {token.call for token in tokens if token.part == "tool_call"}
-        calls = calls[: max(started) + 1] if started else []
+        calls = calls[: max(started, default=-1) + 1]
+        function = function if any(token.part == "function_call" for token in tokens) else None
     return CompletedChoice(
         index=index,
         tokens=tuple(tokens),
@@ -180,7 +205,7 @@ def _tokens(choice: Choice, tokenizer: Tokenizer) -> Iterator[Token]:
         *(("tool_call", k, call.text, call.pieces) for k, call in enumerate(choice.tool_calls)),
     ]
     if choice.function_call:
-        parts.append(("function_call", 0, as_json_text(choice.function_call.arguments), choice.function_call.pieces))
+        parts.append(("function_call", 0, choice.function_call.text, choice.function_call.pieces))
     for part, call, text, pieces in parts:
         for piece in tokenizer(text or "") if pieces is None else pieces:
             yield Token(part, piece, call)
@@ -195,18 +220,14 @@ def _cut_at_stop(tokens: list[Token], stops: Sequence[str]) -> list[Token] | Non
     found = [at for stop in stops if stop and (at := content.find(stop)) >= 0]
     if not found:
         return None
-    left, kept = min(found), []
+    end, at, kept = min(found), 0, []
     for token in tokens:
-        if token.part != "content":
-            if token.part != "reasoning":
-                break
+        if token.part == "reasoning":
             kept.append(token)
-            continue
-        text = token.text[:left]
-        left -= len(text)
-        if text:
-            kept.append(Token("content", text))
-        if not left:
+        elif token.part == "content" and at < end:
+            kept.append(Token("content", token.text[: end - at]))
+            at += len(token.text)
+        else:
             break
     return kept
 
@@ -233,5 +254,27 @@ def _count(
 
 
 def as_json_text(value: str | dict[str, Any]) -> str:
-    """A JSON text as it is, an object as compact JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """A JSON text as it is, an object as compact JSON. Raises `ValueError` for what JSON has no form for."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected an object that JSON can write, got {value!r}: {error}") from None
+
+
+def _join(pieces: Sequence[str], text: str | None, what: str) -> str:
+    """The pieces joined. Raises `ValueError` if they are not `text`, where that is given."""
+    joined = "".join(pieces)
+    if text is not None and text != joined:
+        raise ValueError(f"pieces joined are not the {what}: expected {text!r}, got {joined!r}")
+    return joined
+
+
+def _check_characters(**texts: str | None) -> None:
+    """Hold that every text can be sent: a YAML or JSON escape may stand for half a character, UTF-8 has none."""
+    for what, text in texts.items():
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{what}: expected whole characters, got half of one at {error.start}: {text!r}") from None

@@ -138,12 +138,13 @@ def _decode(body: bytes, max_depth: int) -> Body:
     if type(raw) is not dict:
         raise wording.not_json()
     # Counting brackets is far cheaper than walking, and settles it for nearly every body.
-    if body.count(b"{") + body.count(b"[") > max_depth and _is_deeper(raw, max_depth):
+    if body.count(b"{") + body.count(b"[") > max_depth and is_deeper(raw, max_depth):
         raise wording.not_json()
     return raw
 
 
-def _is_deeper(value: Body, depth: int) -> bool:
+def is_deeper(value: Any, depth: int) -> bool:
+    """Whether a JSON value has more than `depth` levels of arrays and objects."""
     level: list[Any] = [value]
     for _ in range(depth):
         members = (member for node in level for member in (node.values() if type(node) is dict else node))

@@ -5,18 +5,25 @@ that `mockserver schema` prints.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
+from mockserver.edits import Edit, Insert, Raw
 from mockserver.errors import Problem, ScenarioError
+from mockserver.faults import AnyFault
 from mockserver.http import Http
+from mockserver.json_text import JsonStyle
+from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.reply import Reply
 from mockserver.shorthand import JsonSchema, decode_shorthand, encode_shorthand, shorthand, shorthand_schema
+from mockserver.sse import Framing
 from mockserver.timing import UNPACED, Timing
+from mockserver.writes import Writes
 
 _T = TypeVar("_T")
 
@@ -42,6 +49,7 @@ class TextMatch:
                 for k in ("exact", "contains", "regex")
             ),
         ],
+        "examples": ["What's 1+1?", {"contains": "weather"}, {"regex": "^Count to [0-9]+"}],
     }
 
     @classmethod
@@ -63,7 +71,7 @@ class TextMatch:
     def pattern(self) -> re.Pattern[str] | None:
         try:
             return re.compile(self.text) if self.kind == "regex" else None
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"not a regular expression: {self.text!r}: {error}") from error
 
     def holds(self, text: str) -> bool:
@@ -76,6 +84,9 @@ class TextMatch:
         return f"{'equal' if self.kind == 'exact' else 'contain' if self.kind == 'contains' else 'match'} {self.text!r}"
 
 
+Ordinal = Annotated[int, Meta(ge=1)]
+
+
 class Match(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which requests a scenario answers: all conditions given must hold."""
 
@@ -86,7 +97,8 @@ class Match(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     stream: Annotated[bool | None, Meta(description="Whether the request asks for a stream.")] = None
     has_tools: Annotated[bool | None, Meta(description="Whether the request offers tools.")] = None
     nth: Annotated[
-        int | tuple[int, ...] | None, Meta(description="Which of the requests that fulfil the rest, counted from 1.")
+        Ordinal | tuple[Ordinal, ...] | None,
+        Meta(description="Which of the requests that fulfil the rest, counted from 1."),
     ] = None
 
 
@@ -94,18 +106,43 @@ class ErrorReply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     """A plain HTTP error in place of an answer, with OpenAI's error object or a body of your own."""
 
     status: Annotated[int, Meta(ge=100, le=999, description="The HTTP status.")] = 500
-    message: str | None = None
-    type: str | None = None
-    param: str | None = None
-    code: str | None = None
+    message: Annotated[str | None, Meta(description="What the error object says.")] = None
+    type: Annotated[str | None, Meta(description="The error object's type, such as invalid_request_error.")] = None
+    param: Annotated[str | None, Meta(description="The parameter that the error object names.")] = None
+    code: Annotated[str | None, Meta(description="The error object's code, such as rate_limit_exceeded.")] = None
     headers: Annotated[dict[str, str], Meta(description="Headers such as Retry-After.")] = {}
     body: Annotated[str | dict[str, Any] | None, Meta(description="A body in place of OpenAI's error object.")] = None
 
 
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a reply is sent, its times apart."""
+    """How a reply is sent, its times apart. Each part acts on its own arrow; all may be combined."""
 
-    http: Http = Http()
+    dialect: Annotated[str | None, Meta(description="A named set of quirks: see `mockserver list`.")] = None
+    quirks: Annotated[tuple[str, ...], Meta(description="Departures of providers: see `mockserver list`.")] = ()
+    group: Annotated[
+        Ordinal | Literal["all"] | tuple[Ordinal, ...],
+        Meta(description="Tokens in each chunk: a number, all, or a list of numbers."),
+    ] = 1
+    json: Annotated[JsonStyle, Meta(description="How chunks are written as JSON.")] = JsonStyle()
+    edits: Annotated[tuple[Edit, ...], Meta(description="Changes of chunks by position.")] = ()
+    inserts: Annotated[tuple[Insert, ...], Meta(description="Chunks and events of your own.")] = ()
+    raw: Annotated[Raw | None, Meta(description="The whole stream as raw events or bytes.")] = None
+    framing: Annotated[Framing, Meta(description="How events become lines.")] = Framing()
+    http: Annotated[Http, Meta(description="How the HTTP message looks.")] = Http()
+    writes: Annotated[Writes, Meta(description="Which bytes leave in one send call.")] = Writes()
+    faults: Annotated[tuple[AnyFault, ...], Meta(description="Deliberate departures from a legal delivery.")] = ()
+
+    def __post_init__(self) -> None:
+        for quirk in self.quirks:
+            if quirk not in QUIRKS:
+                raise ValueError(f"unknown quirk {quirk!r}{_did_you_mean(quirk, QUIRKS)}")
+        if self.dialect is not None and self.dialect not in DIALECT_FILES:
+            raise ValueError(f"unknown dialect {self.dialect!r}{_did_you_mean(self.dialect, DIALECT_FILES)}")
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else "; `mockserver list` shows them all"
 
 
 class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -129,13 +166,33 @@ class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         return Reply(content=self.reply) if isinstance(self.reply, str) else self.reply
 
 
+class RateLimit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Limits as the real API has them: what is over them gets a 429 with a true Retry-After."""
+
+    requests_per_minute: Annotated[Ordinal | None, Meta(description="How many requests a minute.")] = None
+    tokens_per_minute: Annotated[
+        Ordinal | None,
+        Meta(description="How many tokens a minute: of the prompt and the largest completion asked for."),
+    ] = None
+
+
+class OnConnect(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What happens to the next connections to the server, before any request is read."""
+
+    fault: Annotated[Literal["close", "reset", "stall"], Meta(description="How they end, or do not begin.")] = "close"
+    connections: Annotated[int, Meta(ge=1, description="How many connections, from when the scenario is loaded.")] = 1
+
+
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Match + reply + delivery: one entry of a scenario file."""
 
     name: Annotated[
-        str, Meta(min_length=1, pattern=r"^[^/?#\s]+$", description="Unique; part of a path, so without / or blank.")
+        str,
+        Meta(  # the look-ahead: to Python's $ a line end may follow
+            min_length=1, pattern=r"^[^/?#\s]+$(?!\n)", description="Unique; part of a path, so without / or blank."
+        ),
     ]
-    description: str = ""
+    description: Annotated[str, Meta(description="What the scenario is for; told to people, never sent.")] = ""
     match: Match = Match()
     reply: Annotated[
         str | Reply | None, Meta(description="What is meant: a text, or more. Default: made from the request.")
@@ -144,10 +201,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     sequence: Annotated[tuple[Turn, ...], Meta(description="Answers in turn; the last one repeats.")] = ()
     timing: Timing = UNPACED
     delivery: Delivery = Delivery()
+    rate_limit: Annotated[RateLimit | None, Meta(description="Requests and tokens a minute.")] = None
+    on_connect: Annotated[OnConnect | None, Meta(description="What happens to the next connections.")] = None
     seed: Annotated[int | None, Meta(description="Seed of all that varies. Default: the server's --seed.")] = None
 
     def __post_init__(self) -> None:
-        given = [key for key in ("reply", "error", "sequence") if getattr(self, key)]
+        given = [key for key in ("reply", "error", "sequence") if getattr(self, key) not in (None, ())]
         if len(given) > 1:
             raise ValueError(f"a scenario has one of reply, error, sequence; got {' and '.join(given)}")
 

@@ -1,32 +1,90 @@
-"""MockServer: a server in a thread, on a free port, as a context manager."""
+"""MockServer: a server in a thread, on a free port, as a context manager; and what it shares with `mockserver serve`."""
 
 import asyncio
-import socket
-import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from starlette.types import ASGIApp
-
 from mockserver.api import Service, Settings, make_app
 from mockserver.clock import Clock, RealClock
-from mockserver.errors import StartError, UsageError
+from mockserver.errors import UsageError
 from mockserver.ids import IdGenerator, make_id
 from mockserver.journal import Exchange
 from mockserver.loading import load_scenarios
-from mockserver.loop import LoopServer, listen, new_event_loop
+from mockserver.loop import LoopThread, listen
 from mockserver.scenario import Scenario
 from mockserver.tokens import Tokenizer, load_tokenizer
 
 DEFAULTS = Path(__file__).parent / "defaults"
 """The scenarios that a server has without being told: OpenAI's streaming guide."""
 
-START_BOUND_S = 10.0
+DEFAULT_KEY = "test"
+"""What a client may send as its key where the server wants none in particular: SDKs refuse to start without one."""
 
 ScenarioLike = Scenario | Mapping[str, Any]
+Source = str | Path | ScenarioLike
+"""Where scenarios come from: a file, a folder, a `Scenario`, or a mapping that says what a file would."""
+
+
+def build_service(
+    sources: Iterable[Source] = (),
+    *,
+    api_key: str | None = None,
+    models: Iterable[str] = (),
+    strict: bool = False,
+    seed: int = 0,
+    time_scale: float = 1.0,
+    tokenizer: str | Tokenizer = "approximate",
+    clock: Clock | None = None,
+    ids: IdGenerator = make_id,
+) -> Service:
+    """What answers the requests of a server: the scenarios of `sources`, then, unless `strict`, those of OpenAI's guide.
+
+    The keywords are those of `MockServer`. Raises `ScenarioError` for a wrong scenario, `UsageError` for a wrong argument.
+    """
+    if not 0 <= time_scale < math.inf:
+        raise UsageError(f"time_scale: expected 0 or more, got {time_scale}")
+    given, known_models = _collect(sources)
+    settings = Settings(
+        api_key=api_key,
+        models=(*models, *known_models),
+        strict=strict,
+        seed=seed,
+        time_scale=time_scale,
+        tokenizer=load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer,
+        clock=clock or RealClock(),
+        ids=ids,
+    )
+    defaults = () if strict else load_scenarios([DEFAULTS]).scenarios
+    names = {scenario.name for scenario in given}
+    return Service(settings, (*given, *(scenario for scenario in defaults if scenario.name not in names)))
+
+
+def server_url(host: str, port: int) -> str:
+    """The root under which this machine reaches a server that listens on `host`; every address is reached on its own."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def client_environment(base_url: str, api_key: str | None = None) -> dict[str, str]:
+    """The variables that point OpenAI's SDKs, and what is built on them, to a server.
+
+    OPENAI_BASE_URL and OPENAI_API_KEY; and NO_PROXY, in both its spellings, which adds this machine to what it says now, so
+    that no proxy stands between.
+    """
+    environment = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": api_key or DEFAULT_KEY}
+    for name in ("NO_PROXY", "no_proxy"):
+        # Where both spellings are set, the lower one counts for most clients; one that is not set inherits the other's.
+        said = os.environ.get(name) or os.environ.get(name.swapcase(), "")
+        environment[name] = ",".join(dict.fromkeys([*filter(None, said.split(",")), *LOCAL_HOSTS]))
+    return environment
+
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class MockServer:
@@ -45,7 +103,7 @@ class MockServer:
 
     def __init__(
         self,
-        *scenarios: str | Path | ScenarioLike,
+        *scenarios: Source,
         host: str = "127.0.0.1",
         port: int = 0,
         api_key: str | None = None,
@@ -57,39 +115,38 @@ class MockServer:
         clock: Clock | None = None,
         ids: IdGenerator = make_id,
     ) -> None:
-        if time_scale < 0:
-            raise UsageError(f"time_scale: expected 0 or more, got {time_scale}")
-        given, known_models = _collect(scenarios)
-        settings = Settings(
+        self._service = build_service(
+            scenarios,
             api_key=api_key,
-            models=(*models, *known_models),
+            models=models,
             strict=strict,
             seed=seed,
             time_scale=time_scale,
-            tokenizer=load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer,
-            clock=clock or RealClock(),
+            tokenizer=tokenizer,
+            clock=clock,
             ids=ids,
         )
-        defaults = () if strict else _load_defaults()
-        self._given = (*given, *(scenario for scenario in defaults if scenario.name not in {s.name for s in given}))
-        self._service = Service(settings, self._given)
+        self._given = self._service.scenarios
+        self._settings = self._service.settings
         self._host = host
         self._port = port
-        self._runner = _Runner(make_app(self._service))
+        self._thread: LoopThread | None = None
         self._count = 0
 
     def start(self) -> Self:
         """Listen and serve in a thread of its own; ready when this returns."""
-        if self._runner.running:
+        if self._thread is not None:
             raise UsageError("the server is running already")
         listener = listen(self._host, self._port)
+        self._thread = LoopThread(make_app(self._service), listener)
         self._port = listener.getsockname()[1]
-        self._runner.start(listener)
         return self
 
     def stop(self) -> None:
         """Cut what is still being played and leave nothing behind: no thread, no socket."""
-        self._runner.stop()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.stop()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -110,13 +167,17 @@ class MockServer:
         """The server's root, such as `http://127.0.0.1:49152`."""
         if not self._port:
             raise UsageError("the server has no port yet: start it first, or use it in a with statement")
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        return server_url(self._host, self._port)
 
     @property
     def base_url(self) -> str:
         """What an SDK wants as `base_url`: the root and `/v1`."""
         return f"{self.url}/v1"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point a client to this server, for a child process or a test: see `client_environment`."""
+        return client_environment(self.base_url, self._settings.api_key)
 
     def scenario_url(self, name: str) -> str:
         """A base URL under which every request gets the scenario `name`."""
@@ -140,11 +201,13 @@ class MockServer:
         [added] = self.add(values)
         return added
 
-    def add(self, *scenarios: ScenarioLike) -> list[Scenario]:
+    def add(self, *scenarios: Source) -> list[Scenario]:
         """Put scenarios before all others; one of the same name takes the other's place. Raises `ScenarioError`."""
-        added = [Scenario.of(scenario) for scenario in scenarios]
+        added, models = _collect(scenarios)
         names = {scenario.name for scenario in added}
-        self._service.scenarios = (*added, *(s for s in self._service.scenarios if s.name not in names))
+        service = self._service
+        service.settings = replace(service.settings, models=(*service.settings.models, *models))
+        service.scenarios = (*added, *(s for s in service.scenarios if s.name not in names))
         return added
 
     @property
@@ -160,58 +223,13 @@ class MockServer:
     def reset(self) -> None:
         """Forget all requests and everything added since the server was made."""
         self._service.scenarios = self._given
+        self._service.settings = self._settings
         self._service.state.clear()
         self._service.journal.clear()
         self._count = 0
 
 
-class _Runner:
-    """Runs an app in a loop in a thread of its own."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._server: LoopServer | None = None
-        self._failure: BaseException | None = None
-
-    @property
-    def running(self) -> bool:
-        return self._thread is not None
-
-    def start(self, listener: socket.socket) -> None:
-        started = threading.Event()
-        self._failure = None
-        self._server = LoopServer(self._app, listener, on_started=started.set)
-        serve = self._server.run_until_stopped
-        self._thread = threading.Thread(target=self._run, args=(serve, started), name="mockserver", daemon=True)
-        self._thread.start()
-        if not started.wait(START_BOUND_S) or self._failure is not None:
-            self.stop()
-            raise StartError(f"the server did not start: {self._failure or 'it took too long'}") from self._failure
-
-    def _run(self, serve: Callable[[], Awaitable[None]], started: threading.Event) -> None:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            self._loop = runner.get_loop()
-            try:
-                runner.run(serve())  # type: ignore[arg-type]
-            except BaseException as error:
-                self._failure = error
-            finally:
-                started.set()
-
-    def stop(self) -> None:
-        thread, self._thread = self._thread, None
-        if thread is None or self._loop is None or self._server is None:
-            return
-        if thread.is_alive() and not self._loop.is_closed():
-            with suppress(RuntimeError):  # it closed by itself in this very moment
-                self._loop.call_soon_threadsafe(self._server.stop)
-        thread.join()
-        self._loop = self._server = None
-
-
-def _collect(given: Iterable[str | Path | ScenarioLike]) -> tuple[list[Scenario], tuple[str, ...]]:
+def _collect(given: Iterable[Source]) -> tuple[list[Scenario], tuple[str, ...]]:
     scenarios: list[Scenario] = []
     models: tuple[str, ...] = ()
     for one in given:
@@ -222,7 +240,3 @@ def _collect(given: Iterable[str | Path | ScenarioLike]) -> tuple[list[Scenario]
         else:
             scenarios.append(Scenario.of(one))
     return scenarios, models
-
-
-def _load_defaults() -> tuple[Scenario, ...]:
-    return load_scenarios([DEFAULTS]).scenarios

@@ -7,7 +7,10 @@ with what was expected and what came.
 
 import re
 from dataclasses import dataclass
+from sys import float_info
 from typing import Any, ClassVar, Protocol, Self, TypeVar, dataclass_transform, runtime_checkable
+
+import msgspec
 
 JsonSchema = dict[str, Any]
 _T = TypeVar("_T")
@@ -53,6 +56,11 @@ def shorthand_schema(kind: type[Any]) -> JsonSchema:
     return schema
 
 
+def default(value: _T) -> _T:
+    """The default of a field that is a shorthand: msgspec cannot write one into a JSON Schema, so it is told of none."""
+    return msgspec.field(default_factory=lambda: value)
+
+
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s|m|min|h)?")
 _UNIT_S = {None: 1.0, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -69,10 +77,11 @@ class Duration(float):
 
     @classmethod
     def decode(cls, value: object) -> Self:
+        seconds = value
         if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-            return cls(float(match[1]) * _UNIT_S[match[2]])
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
-            return cls(value)
+            seconds = float(match[1]) * _UNIT_S[match[2]]
+        if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= float_info.max:
+            return cls(seconds)
         raise ValueError(f"expected a duration such as 0.02, 20ms, 1.5s or 2m, got {value!r}")
 
     def encode(self) -> float:
@@ -96,8 +105,9 @@ class Size(int):
     @classmethod
     def decode(cls, value: object) -> Self:
         if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
-            return cls(round(float(match[1]) * _UNIT_B[match[2]]))
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            if (size := float(match[1]) * _UNIT_B[match[2]]) <= float_info.max:
+                return cls(round(size))
+        elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return cls(value)
         raise ValueError(f"expected a number of bytes such as 65536, 64KiB or 1MiB, got {value!r}")
 

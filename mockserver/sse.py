@@ -1,34 +1,45 @@
 """Event, comment -> bytes: everything that shapes a server-sent event lives here. This module knows no JSON.
 
-The rules are those of the WHATWG HTML standard, section 9.2.5 ("Parsing an event stream"), seen from the sender's side: a
-stream is lines, ended by LF, CR or CRLF; a line that starts with a colon is a comment; a field is `name: value`; a blank line
-ends the event.
+The rules are those of the WHATWG HTML standard, section 9.2.5 ("Parsing an event stream"; W5) and 9.2.6 ("Interpreting an
+event stream"; W6), seen from the sender's side: a stream is lines, ended by LF, CR or CRLF; a line that starts with a colon
+is a comment; a field is `name: value`; a blank line ends the event.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import cycle, pairwise
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 SLICE_BYTES = 65536
 """The largest piece in which anything is rendered, in bytes."""
 
+BOM = b"\xef\xbb\xbf"
+LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
+LineEnd = Literal["lf", "crlf", "cr"]
+
 
 class Event(Struct, frozen=True):
-    """One server-sent event on its way: its data, when it is due in seconds, and what it is for.
+    """One server-sent event on its way: its data (UTF-8), when it is due in seconds, and what it is for.
 
-    `kind` is a `ChunkKind`, or `done` for the `[DONE]` that ends the stream.
+    `kind` is a `ChunkKind`, or `done` for the `[DONE]` that ends the stream. `name` goes into an `event:` field. `raw` are
+    bytes that stand in place of the whole event, its end included.
     """
 
-    data: str
+    data: bytes
     due_s: float
     kind: str
+    name: str | None = None
+    raw: bytes | None = None
 
 
 class Slice(Struct, frozen=True):
     """Some bytes of the body, when they are due, and where in the stream they stand.
 
     `event` is the number of the event they belong to (from 0), or None between events. `starts` and `ends` say whether the
-    event begins or ends with this slice. The marks ride along through the codings.
+    event begins or ends with this slice. `joins`: leaves in one send call with the slice before it. The marks ride along
+    through the codings; a slice may be empty and carry nothing but its marks.
     """
 
     data: bytes
@@ -37,28 +48,171 @@ class Slice(Struct, frozen=True):
     kind: str = ""
     starts: bool = True
     ends: bool = True
+    joins: bool = False
 
 
-def encode_events(events: Iterable[Event]) -> Iterator[Slice]:
-    """The body bytes of a stream: `data: …`, a blank line after each event."""
-    for number, event in enumerate(events):
-        # W5: "Streams must be decoded using the UTF-8 decode algorithm", so UTF-8 is what is sent.
-        data = b"data: %s\n\n" % event.data.encode()
-        if len(data) <= SLICE_BYTES:
-            yield Slice(data, event.due_s, number, event.kind)
+class Lines(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Lines to put before, into or after events: comments, blank lines, `event:`, `id:`, `retry:`, unknown fields."""
+
+    lines: Annotated[
+        tuple[str, ...],
+        Meta(description='Lines without their ends; "" is a blank line. {n} stands for the number of the event.'),
+    ]
+    at: Annotated[
+        Literal["before", "first", "inside", "last", "after"],
+        Meta(description="before or after the event; or in it: as its first or last lines, or inside, after its first line."),
+    ] = "before"
+    event: Annotated[
+        int | Literal["each", "role", "finish", "usage", "done"],
+        Meta(description="Which event, from 0; or each of them, or the one of that kind."),
+    ] = "each"
+    times: Annotated[int, Meta(ge=1, description="How often the lines are repeated.")] = 1
+
+
+class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How events become lines. The default is OpenAI's: LF, one space after the colon, nothing but `data:`."""
+
+    line_end: Annotated[
+        LineEnd | tuple[LineEnd, ...], Meta(description="What ends a line: lf, crlf or cr, or several taken in turn.")
+    ] = "lf"
+    spaces: Annotated[int, Meta(ge=0, le=64, description="Spaces after the colon of data; the standard drops one.")] = 1
+    bom: Annotated[bool, Meta(description="A byte order mark in front of the stream.")] = False
+    data_lines: Annotated[int, Meta(ge=1, description="Over how many data: lines each event's data is spread.")] = 1
+    final_blank_line: Annotated[bool, Meta(description="Whether the last event is ended by a blank line.")] = True
+    extra: Annotated[tuple[Lines, ...], Meta(description="Lines before, in or after events.")] = ()
+
+
+PLAIN = Framing()
+
+
+def encode_events(events: Iterable[Event], framing: Framing = PLAIN) -> Iterator[Slice]:
+    """The body bytes of a stream, in slices of at most 64 KiB, with their marks."""
+    for block in _plain_blocks(events) if framing == PLAIN else _framed_blocks(events, framing):
+        if len(block.data) <= SLICE_BYTES:
+            yield block
         else:
-            yield from cut_slice(Slice(data, event.due_s, number, event.kind))
+            yield from cut_slice(block)
+
+
+def _plain_blocks(events: Iterable[Event]) -> Iterator[Slice]:
+    for number, event in enumerate(events):
+        if event.raw is not None or event.name is not None or b"\n" in event.data:
+            data = _frame(event, number, PLAIN, _LineEnds(("lf",)))
+        else:
+            data = b"data: %b\n\n" % event.data
+        yield Slice(data, event.due_s, number, event.kind)
+
+
+def _framed_blocks(events: Iterable[Event], framing: Framing) -> Iterator[Slice]:
+    """Blocks of bytes: what stands before an event, the event, what stands after it."""
+    ends = _LineEnds((framing.line_end,) if isinstance(framing.line_end, str) else framing.line_end)
+    last: Slice | None = None
+    for number, event in enumerate(events):
+        if framing.bom and number == 0:
+            # W5: the decoder strips "one leading U+FEFF BYTE ORDER MARK (BOM), if any": it is no part of a line.
+            yield Slice(BOM, event.due_s, None, "bom")
+        if last is not None:
+            yield last
+        if before := _extra("before", event, number, framing, ends):
+            yield Slice(before, event.due_s, None, "comment")
+        last = Slice(_frame(event, number, framing, ends), event.due_s, number, event.kind)
+        if after := _extra("after", event, number, framing, ends):
+            yield last
+            last = Slice(after, event.due_s, None, "comment")
+    if last is not None:
+        yield last if framing.final_blank_line else _without_blank_line(last)
+
+
+class _LineEnds:
+    """Ends lines, with several kinds of end in turn."""
+
+    def __init__(self, names: tuple[LineEnd, ...]) -> None:
+        self._ends = cycle([LINE_ENDS[name] for name in names])
+        self._last = b""
+
+    def end(self, line: bytes) -> bytes:
+        """The line with its end. An empty line after CR never ends in LF: the two would be one CRLF, and no blank line."""
+        end = next(self._ends)
+        while not line and self._last == b"\r" and end == b"\n":
+            end = next(self._ends)
+        self._last = end
+        return line + end
+
+
+def _extra(at: str, event: Event, number: int, framing: Framing, ends: _LineEnds) -> bytes:
+    return b"".join(
+        ends.end(line.replace("{n}", str(number)).encode())
+        for extra in framing.extra
+        if extra.at == at and extra.event in ("each", number, event.kind)
+        for _ in range(extra.times)
+        for line in extra.lines
+    )
+
+
+def _frame(event: Event, number: int, framing: Framing, ends: _LineEnds) -> bytes:
+    """One event: its fields, the extra lines that belong in it, the blank line that ends it."""
+    if event.raw is not None:
+        return event.raw
+    parts = [_extra("first", event, number, framing, ends)]
+    if event.name is not None:
+        parts.append(ends.end(b"event: " + event.name.encode()))
+    colon = b"data:" + b" " * framing.spaces
+    for k, line in enumerate(_split_data(event.data, framing.data_lines)):
+        parts.append(ends.end(colon + line))
+        if k == 0:
+            parts.append(_extra("inside", event, number, framing, ends))
+    parts += (_extra("last", event, number, framing, ends), ends.end(b""))
+    return b"".join(parts)
+
+
+def _split_data(data: bytes, count: int) -> list[bytes]:
+    """Data as the values of its `data:` lines.
+
+    W6: "Append the field value to the data buffer, then append a single U+000A LINE FEED (LF) character" - so data that
+    holds line feeds needs several lines, and to spread data that holds none, a line feed must mean nothing in it: in JSON,
+    one after a comma outside of strings.
+    """
+    lines = data.split(b"\n")
+    if count <= len(lines):
+        return lines
+    cuts = list(_insignificant_cuts(data))
+    wanted = min(count - 1, len(cuts))
+    chosen = [cuts[(k + 1) * len(cuts) // (wanted + 1)] for k in range(wanted)] if wanted else []
+    edges = [0, *dict.fromkeys(chosen), len(data)]
+    return [data[a:b] for a, b in pairwise(edges)]
+
+
+def _insignificant_cuts(data: bytes) -> Iterator[int]:
+    in_string = escaped = False
+    for at, byte in enumerate(data):
+        if escaped:
+            escaped = False
+        elif in_string and byte == 0x5C:
+            escaped = True
+        elif byte == 0x22:
+            in_string = not in_string
+        elif byte == 0x2C and not in_string:
+            yield at + 1
+
+
+def _without_blank_line(last: Slice) -> Slice:
+    """The stream's last slice without the line end that ends its event."""
+    data = last.data
+    for end in (b"\r\n", b"\n", b"\r"):
+        if data.endswith(end):
+            data = data[: -len(end)]
+            break
+    return replace(last, data=data)
+
+
+def split_slice(whole: Slice, at: int) -> tuple[Slice, Slice]:
+    """One slice as two; the marks say which of them starts and which ends the event."""
+    return replace(whole, data=whole.data[:at], ends=False), replace(whole, data=whole.data[at:], starts=False, joins=False)
 
 
 def cut_slice(whole: Slice, size: int = SLICE_BYTES) -> Iterator[Slice]:
-    """One slice as several of at most `size` bytes; their marks say where the event begins and ends."""
-    for at in range(0, len(whole.data), size):
-        data = whole.data[at : at + size]
-        yield Slice(
-            data,
-            whole.due_s,
-            whole.event,
-            whole.kind,
-            starts=whole.starts and at == 0,
-            ends=whole.ends and at + size >= len(whole.data),
-        )
+    """One slice as several of at most `size` bytes."""
+    while len(whole.data) > size:
+        first, whole = split_slice(whole, size)
+        yield first
+    yield whole

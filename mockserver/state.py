@@ -34,4 +34,6 @@ class State:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.__init__()  # type: ignore[misc]
+        self._candidates.clear()
+        self._turns.clear()
+        self._ordinals.clear()

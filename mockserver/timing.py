@@ -6,17 +6,21 @@ has been read. Due times are absolute: token 0 is due at TTFT, token k at TTFT p
 
 import math
 from collections.abc import Iterator
+from itertools import count, islice, repeat
 from random import Random
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from msgspec import Meta, Struct
 
+from mockserver.place import Place
 from mockserver.shorthand import Duration, JsonSchema, shorthand
 
 _D = Duration.schema
+_PAIR: JsonSchema = {"type": "array", "items": _D, "minItems": 2, "maxItems": 2}
+_MAX_SIGMA = 10  # far beyond any real latency, and far below what overflows
+_SIGMA: JsonSchema = {"type": "number", "minimum": 0, "maximum": _MAX_SIGMA}
 _PARAMETERS: dict[str, tuple[str, ...]] = {
-    # name -> its parameters, in the order of the short list form
-    "fixed": ("value",),
+    # the distributions and their parameters; a list gives them in this order
     "uniform": ("min", "max"),
     "normal": ("mean", "sd"),
     "lognormal": ("median", "sigma"),
@@ -40,13 +44,13 @@ class Pause:
         "description": "A length of time that may vary: a duration, a range [min, max], a distribution or recorded pauses.",
         "anyOf": [
             _D,
-            {"type": "array", "items": _D, "minItems": 2, "maxItems": 2},
+            _PAIR,
             *(
                 {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
                 for name, schema in {
-                    "uniform": {"type": "array", "items": _D, "minItems": 2, "maxItems": 2},
-                    "normal": {"type": "array", "items": _D, "minItems": 2, "maxItems": 2},
-                    "lognormal": {"type": "array", "items": _D, "minItems": 2, "maxItems": 2},
+                    "uniform": _PAIR,
+                    "normal": _PAIR,
+                    "lognormal": {"type": "array", "prefixItems": [_D, _SIGMA], "minItems": 2, "maxItems": 2},
                     "exponential": _D,
                     "recorded": {"type": "array", "items": _D, "minItems": 1},
                 }.items()
@@ -58,18 +62,17 @@ class Pause:
     @classmethod
     def decode(cls, value: object) -> Self:
         if isinstance(value, str | int | float):
-            return cls("fixed", (Duration.decode(value),))
+            return cls("fixed", (float(Duration.decode(value)),))
         if isinstance(value, list | tuple):
             if len(value) != 2:
-                raise ValueError(f"a range has two ends; write {{recorded: [...]}} for recorded pauses, got {value!r}")
-            value = {"uniform": list(value)}
+                raise ValueError(
+                    f"a range has two ends, [min, max]; recorded pauses are written {{recorded: […]}}; got {value!r}"
+                )
+            return cls("uniform", _read_parameters("uniform", value))
         if isinstance(value, dict) and len(value) == 1:
             [(kind, given)] = value.items()
-            numbers = tuple(Duration.decode(n) for n in (given if isinstance(given, list | tuple) else [given]))
-            _check_parameters(kind, numbers)
-            return cls(kind, numbers)
-        names = ", ".join([*_PARAMETERS, "recorded"])
-        raise ValueError(f"expected a duration, a range [min, max] or one of {names}, got {value!r}")
+            return cls(kind, _read_parameters(kind, given))
+        raise ValueError(f"expected a duration, a range [min, max] or one of {_names()}, got {value!r}")
 
     def encode(self) -> object:
         if self.kind == "fixed":
@@ -102,21 +105,55 @@ class Pause:
                     yield a * math.exp(random.gauss(0.0, b))
             case _:
                 while True:
-                    yield random.expovariate(1.0 / a) if a else 0.0
+                    yield a * random.expovariate(1.0)
 
 
-def _check_parameters(kind: object, numbers: tuple[float, ...]) -> None:
+def _read_parameters(kind: object, given: object) -> tuple[float, ...]:
+    """The numbers of a distribution or a recording as a file writes them. Raises `ValueError`."""
     if kind == "recorded":
-        if not numbers:
-            raise ValueError("recorded pauses: expected at least one")
-        return
+        if not isinstance(given, list | tuple) or not given:
+            raise ValueError(f"recorded takes a list of at least one pause, got {given!r}")
+        return tuple(float(Duration.decode(pause)) for pause in given)
     if not isinstance(kind, str) or kind not in _PARAMETERS:
-        raise ValueError(f"unknown distribution {kind!r}: expected one of {', '.join([*_PARAMETERS, 'recorded'])}")
-    expected = _PARAMETERS[kind]
-    if len(numbers) != len(expected):
-        raise ValueError(f"{kind} takes [{', '.join(expected)}], got {len(numbers)} numbers")
-    if kind == "uniform" and numbers[0] > numbers[1]:
-        raise ValueError(f"a range goes upwards: expected [min, max], got {[float(n) for n in numbers]}")
+        raise ValueError(f"unknown distribution {kind!r}: expected one of {_names()}")
+    names = _PARAMETERS[kind]
+    numbers = [given] if len(names) == 1 else given
+    if not isinstance(numbers, list | tuple) or len(numbers) != len(names):
+        raise ValueError(f"{kind} takes [{', '.join(names)}], got {given!r}")
+    read = tuple(
+        _read_sigma(n) if name == "sigma" else float(Duration.decode(n)) for name, n in zip(names, numbers, strict=True)
+    )
+    if kind == "uniform" and read[0] > read[1]:
+        raise ValueError(f"a range goes upwards: expected [min, max], got {given!r}")
+    return read
+
+
+def _read_sigma(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MAX_SIGMA:
+        return float(value)
+    raise ValueError(f"sigma: expected a number from 0 to {_MAX_SIGMA}, without unit, got {value!r}")
+
+
+def _names() -> str:
+    return ", ".join([*_PARAMETERS, "recorded"])
+
+
+class PauseAt(Struct, frozen=True, forbid_unknown_fields=True):
+    """A pause at a named place; everything behind it comes that much later."""
+
+    at: Annotated[Place, Meta(description="Where.")]
+    lasts: Annotated[Duration, Meta(description="How long.")]
+
+
+class Comments(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Comments sent while the next event is waited for, as gateways do to keep a connection alive."""
+
+    every: Annotated[Duration, Meta(description="The time between two of them, and before the first.")]
+    text: Annotated[str, Meta(description="The comment, after its colon.")] = " keep-alive"
+
+    def __post_init__(self) -> None:
+        if not self.every > 0:
+            raise ValueError("comments: expected a time between them of more than 0")
 
 
 class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -129,6 +166,12 @@ class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     headers: Annotated[
         Duration | None, Meta(description="When the status line and headers leave. Default: with the first event.")
     ] = None
+    burst: Annotated[int, Meta(ge=1, description="Tokens that leave at once, when the first of them is due.")] = 1
+    speed: Annotated[float, Meta(gt=0, description="How much faster than told all tokens come, for replays.")] = 1.0
+    pauses: Annotated[
+        tuple[PauseAt, ...], Meta(description="Pauses at named places, beside those between tokens.")
+    ] = ()
+    comments: Annotated[Comments | None, Meta(description="Comments while the next event is waited for.")] = None
     seed: Annotated[int | None, Meta(description="Seed of what varies here. Default: the scenario's.")] = None
 
 
@@ -143,31 +186,30 @@ class Schedule:
     times.
     """
 
-    __slots__ = ("_seed", "_timing")
+    __slots__ = ("_seed", "timing")
 
     def __init__(self, timing: Timing, seed: str = "") -> None:
-        self._timing = timing
+        self.timing = timing
         self._seed = seed
 
     @property
-    def headers_s(self) -> float | None:
-        """When the head leaves at the latest, or None: with the first event."""
-        return self._timing.headers
-
-    @property
     def ttft_s(self) -> float:
+        """When token 0 is due."""
         return next(iter(self))
 
     def __iter__(self) -> Iterator[float]:
-        ttft, itl = self._timing.ttft or _NO_PAUSE, self._timing.itl or _NO_PAUSE
+        times = self._told_times()
+        if self.timing.burst > 1:
+            times = _in_bursts(times, self.timing.burst)
+        speed = self.timing.speed
+        return times if speed == 1.0 else (due / speed for due in times)
+
+    def _told_times(self) -> Iterator[float]:
+        ttft, itl = self.timing.ttft or _NO_PAUSE, self.timing.itl or _NO_PAUSE
         random = Random(self._seed if ttft.varies or itl.varies else 0)
         start = next(ttft.lengths(random))
         if itl.kind == "fixed":  # k * pause, not a running sum: no rounding error builds up
-            pause = itl.values[0]
-            k = 0
-            while True:
-                yield start + k * pause
-                k += 1
+            yield from (start + k * itl.values[0] for k in count())
         else:
             due = start
             for pause in itl.lengths(random):
@@ -175,6 +217,7 @@ class Schedule:
                 due += pause
 
 
-def first(times: Any) -> float:
-    """The first due time of a schedule."""
-    return float(next(iter(times)))
+def _in_bursts(times: Iterator[float], size: int) -> Iterator[float]:
+    while True:
+        burst = list(islice(times, size))
+        yield from repeat(burst[0], size)

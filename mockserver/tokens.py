@@ -6,6 +6,7 @@ No tokenizer ever cuts inside a code point, because a delta is a JSON string.
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,22 +76,49 @@ def load_tokenizer(name: str) -> Tokenizer:
 
 
 def _load_encoding(path: Path) -> Any:
-    if path.stem not in _PATTERNS:
-        raise UsageError(
-            f"tokenizer file {path}: expected a name among {', '.join(f'{n}.tiktoken' for n in _PATTERNS)}"
-        )
+    names = [f"{name}.tiktoken" for name in _PATTERNS]
+    if path.name not in names:
+        raise UsageError(f"tokenizer file {path}: expected a name among {', '.join(names)}, got {path.name!r}")
     if not path.is_file():
         raise UsageError(f"tokenizer file {path}: no such file (tiktoken's rank files are never fetched, only read)")
     try:
         import tiktoken
-        from tiktoken.load import load_tiktoken_bpe
     except ImportError as error:
         raise UsageError("a tiktoken tokenizer needs the extra: pip install 'openai-mockserver[tiktoken]'") from error
+    return tiktoken.Encoding(
+        path.stem, pat_str=_PATTERNS[path.stem], mergeable_ranks=_read_ranks(path), special_tokens={}
+    )
+
+
+def _read_ranks(path: Path) -> dict[bytes, int]:
+    """The ranks in a file of tiktoken's form: a line for each token, its bytes in base64 and its rank.
+
+    tiktoken's own loader copies each file into a cache, found by its path, and reads the copy ever after, whatever the file
+    says by then; and its encoder ends the process's thread by a panic where the ranks are not whole. Hence read and checked
+    here.
+    """
     try:
-        ranks = load_tiktoken_bpe(str(path))
-        return tiktoken.Encoding(path.stem, pat_str=_PATTERNS[path.stem], mergeable_ranks=ranks, special_tokens={})
-    except (ValueError, AssertionError) as error:
-        raise UsageError(f"tokenizer file {path}: not a tiktoken rank file: {error}") from error
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UsageError(f"tokenizer file {path}: {error.strerror or error}") from error
+    ranks: dict[bytes, int] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            token, rank = line.split()
+            ranks[b64decode(token, validate=True)] = int(rank)
+        except ValueError as error:
+            raise UsageError(
+                f"tokenizer file {path}, line {number}: expected a token in base64 and its rank, got {line[:40]!r}"
+            ) from error
+    missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
+    if missing:
+        raise UsageError(
+            f"tokenizer file {path}: expected a rank for each of the 256 bytes, got none for {len(missing)} of them, such "
+            f"as {missing[0]:#04x}; the file is not whole"
+        )
+    if len(set(ranks.values())) != len(ranks) or not 0 <= min(ranks.values()) <= max(ranks.values()) < 2**32:
+        raise UsageError(f"tokenizer file {path}: expected each rank once, and from 0 to {2**32 - 1}")
+    return ranks
 
 
 def _split_with(encoding: Any) -> Tokenizer:

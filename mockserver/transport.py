@@ -2,263 +2,251 @@
 
 Everything that knows uvicorn's inner names lives here, and `check_uvicorn` says so clearly if they change. The rules:
 
-- Each request gets its own `Connection`, taken in `on_headers_complete`. Its `left` is set by EOF and by connection loss:
-  uvicorn alone never tells a blocked or pipelined request that its client is gone. FIN counts as leaving, except while a
-  half-close is being played.
-- Reading never stops while an answer is played, or a client that leaves could not be noticed; what a client may send
-  meanwhile is bounded by the limit of a body and by the number of pipelined requests.
-- A send is one send call of the kernel. What the kernel does not take waits in the transport, and the sender with it.
-- Before an abort, the connection waits, with a bound, until everything was sent: a reset destroys what is still under way.
-- Whatever lies about its length, is close-delimited or half-closed ends its connection; everything else leaves it in order.
+- Each request gets its own `Connection`, told of EOF and of connection loss: uvicorn alone never tells a blocked or pipelined
+  request that its client is gone. FIN counts as leaving.
+- Reading never stops, or a client that leaves could not be noticed. What a client may send ahead of the answers is bounded by
+  the limits of a head and of a body and by the number of pipelined requests.
+- Answers leave in the order of the requests, and nothing is ever written into an answer that is being played: what is not
+  HTTP is refused when its turn comes.
+- Whatever ends its connection ends its own side first and reads on until the client does the same: closing at once would
+  reset the connection and could destroy the answer. Everything else leaves the connection in order for the next request.
 """
 
 import asyncio
-import os
+import logging
 import socket
 import struct
-import sys
+from contextlib import suppress
 from typing import Any
 
+import msgspec
+import uvicorn
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
-from mockserver.clock import Clock
+from mockserver.connection import Connection, end_writing
 from mockserver.errors import ConnectionNotLentError, MockServerError
+from mockserver.http import CORS_HEADERS, JSON_TYPE, render_head
+
+log = logging.getLogger("mockserver")
 
 EXTENSION = "mockserver.connection"
 """Where the scope's extensions hold the lent `Connection`."""
 
-MAX_PIPELINED = 64
-"""Requests a client may send ahead of the answers; with more, reading stops until one is answered."""
+MAX_PIPELINED = 256
+"""Requests a client may send ahead of the answers."""
 
-DRAIN_BOUND_S = 2.0
-"""How long an abort waits for the client's system to acknowledge what was sent."""
+MAX_HEAD_BYTES = 256 * 1024
+"""How long a request's line and headers may be; those that arrive in one piece may be somewhat longer."""
+
+LINGER_S = 2.0
+"""How long a connection that we ended is read on, for its client to end it too."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_SIOCOUTQ = 0x5411  # linux/sockios.h: bytes in the send queue that are not acknowledged
-_HAS_SIOCOUTQ = sys.platform == "linux"
-_HAS_FD_WRITE = sys.platform != "win32"
-
-
-class Connection:
-    """The connection of one request, lent for its answer.
-
-    `left` is None while the client is there, else how it left: `FIN`, `RST`, or `stopped` (by this server).
-    """
-
-    __slots__ = ("_cycle", "_fd", "_half_closed", "_protocol", "_transport", "_waiter", "left", "received", "sent")
-
-    def __init__(self, protocol: "LendingProtocol") -> None:
-        self._protocol = protocol
-        self._transport = protocol.transport
-        self._fd = protocol.fd
-        self._cycle: RequestResponseCycle | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._half_closed = False
-        self.left: str | None = None
-        self.sent = 0
-        self.received = 0
-
-    @property
-    def max_body_bytes(self) -> int:
-        """The limit of a request's body."""
-        return self._protocol.max_body_bytes
-
-    @property
-    def body_over_limit(self) -> bool:
-        """Whether the request's body is larger than allowed; what is over the limit was read and thrown away."""
-        return self.received > self.max_body_bytes
-
-    @property
-    def keep_alive(self) -> bool:
-        """Whether the request allows another one after it on the same connection."""
-        return self._cycle is not None and self._cycle.keep_alive
-
-    def send(self, data: bytes) -> None:
-        """Hand `data` to the kernel in one send call; what it does not take waits, see `drained`."""
-        transport = self._transport
-        if self.left or transport.is_closing():
-            return
-        self.sent += len(data)
-        if _HAS_FD_WRITE and not transport.get_write_buffer_size():
-            try:
-                taken = os.write(self._fd, data)
-            except BlockingIOError:
-                taken = 0
-            except OSError:
-                self.leave("RST")
-                return
-            if taken == len(data):
-                return
-            data = data[taken:]
-        transport.write(data)
-
-    @property
-    def waits_for_client(self) -> bool:
-        """Whether the kernel did not take all that was sent."""
-        return not self.left and self._transport.get_write_buffer_size() > 0
-
-    async def drained(self) -> None:
-        """Wait until the kernel has taken everything, or the client has left."""
-        while self.waits_for_client:
-            await self._woken()
-
-    async def sleep_until(self, when: float, clock: Clock) -> None:
-        """Wait until `when` on the clock, or until the client has left."""
-        while not self.left and clock.now() < when:
-            await self._woken(when, clock)
-
-    async def gone(self) -> None:
-        """Wait until the client has left."""
-        while not self.left:
-            await self._woken()
-
-    async def _woken(self, when: float | None = None, clock: Clock | None = None) -> None:
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
-        timer = clock.call_at(when, self.wake) if clock is not None and when is not None else None
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-            if timer is not None:
-                timer.cancel()
-
-    def wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def leave(self, how: str) -> None:
-        """Note that the client has left."""
-        if self.left is None and not (self._half_closed and how == "FIN"):
-            self.left = how
-            self.wake()
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that were sent but that neither the kernel took nor, where it tells, the client's system acknowledged."""
-        waiting = 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
-        return waiting + (self._unacknowledged() or 0)
-
-    @property
-    def acknowledged(self) -> int | None:
-        """How many bytes the client's system has acknowledged, or None where the system does not tell."""
-        unacknowledged = self._unacknowledged()
-        return None if unacknowledged is None else max(self.sent - unacknowledged - self._waiting(), 0)
-
-    def _waiting(self) -> int:
-        return self._transport.get_write_buffer_size()
-
-    def _unacknowledged(self) -> int | None:
-        if not _HAS_SIOCOUTQ or self._transport.is_closing():
-            return None
-        import fcntl
-
-        try:
-            (count,) = struct.unpack("i", fcntl.ioctl(self._fd, _SIOCOUTQ, b"\0\0\0\0"))
-        except OSError:
-            return None
-        return int(count)
-
-    def finish(self, close: bool) -> None:
-        """The answer is complete: close the connection, or go on with the next request."""
-        cycle = self._done()
-        if close:
-            self._transport.close()
-        cycle.on_response()
-
-    def half_close(self) -> None:
-        """Send FIN, and go on reading: a client that ends its own side now does not count as having left."""
-        self._half_closed = True
-        if not self.left and not self._transport.is_closing():
-            self._transport.write_eof()
-
-    async def abort(self, clock: Clock, drain: bool = True) -> None:
-        """Reset the connection (RST), with `drain` only after everything sent has arrived, or after a bound."""
-        bound = clock.now() + DRAIN_BOUND_S
-        while drain and not self.left and self.unsent and clock.now() < bound:
-            await self._woken(clock.now() + 0.001, clock)
-        self._done()
-        if not self._transport.is_closing():
-            # close(2) of a socket that lingers for no time sends RST instead of FIN.
-            self._protocol.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._transport.abort()
-
-    def drop(self) -> None:
-        """Give up the answer: what was not taken yet is lost, the connection is closed."""
-        self._done()
-        self._transport.abort()
-
-    def _done(self) -> RequestResponseCycle:
-        cycle = self._cycle
-        assert cycle is not None, "a connection is lent only after its request's headers"
-        cycle.response_started = cycle.response_complete = True
-        self._protocol.lent.discard(self)
-        return cycle
 
 
 class _OpenFlow(FlowControl):
-    """uvicorn's flow control, but reading stops only where `LendingProtocol` says so."""
+    """uvicorn's flow control, but reading never stops."""
 
     def pause_reading(self) -> None:
         pass
 
-    def really_pause_reading(self) -> None:
-        super().pause_reading()
-
 
 class LendingProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, lending its connection to every request. `max_body_bytes` bounds what a request may carry."""
+    """uvicorn's protocol, lending its connection to every request."""
 
     max_body_bytes = 16 * 1024 * 1024
+    """What the body of a request may have at most."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # resume_writing then means: the kernel has taken everything
-        self.flow: Any = _OpenFlow(transport)
-        self.socket = transport.get_extra_info("socket")
+        self.flow = _OpenFlow(transport)
+        self.socket: socket.socket = transport.get_extra_info("socket")
         self.fd = self.socket.fileno()
-        self.lent: set[Connection] = set()
+        self.lent: dict[Connection, RequestResponseCycle] = {}
         self._receiving: Connection | None = None
+        self._deaf = False
+        self._head_size = 0
+        self._ignored_upgrade: list[tuple[bytes, bytes]] = []
+        self._wrong: tuple[int, str] | None = None
+        self._refusal: bytes | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+
+    # What the client sends
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._unset_keepalive_if_required()
+        if self._receiving is None:
+            self._head_size += len(data)
+        try:
+            while data:
+                data = self._feed(data)
+        except HttpParserError as error:
+            status, message = self._wrong or (400, f"Invalid HTTP request: {error}")
+            self._refuse(status, message)
+        else:
+            if self._head_size > MAX_HEAD_BYTES:
+                self._refuse(431, f"The head of the request is longer than {MAX_HEAD_BYTES} bytes")
+
+    def _feed(self, data: bytes) -> bytes:
+        """Let the parser read `data`; returns what is to be read after it."""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            # RFC 9110 7.8: "A server MAY ignore a received Upgrade header field if it wishes to continue using the current
+            # protocol on that connection." The parser cannot, and skips the body: so it reads the request again without it.
+            # Java's HttpClient sends `Upgrade: h2c` with its first request.
+            [end_of_head] = upgrade.args
+            return self._render_request_without_upgrade() + data[end_of_head:]
+        return b""
+
+    def _render_request_without_upgrade(self) -> bytes:
+        self._ignored_upgrade = [header for header in self.headers if header[0] == b"upgrade"]
+        others = (b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
+        version = self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, b"".join(others))
 
     def on_headers_complete(self) -> None:
-        self._receiving = connection = Connection(self)
+        self._head_size = 0
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise self._wrong_head(505, f"HTTP/{self.parser.get_http_version()} is not spoken here, HTTP/1.1 is")
+        if self.parser.get_method() == b"CONNECT":
+            raise self._wrong_head(405, "Not allowed to CONNECT: this is no proxy")
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise self._wrong_head(503, f"More than {MAX_PIPELINED} requests were sent ahead of their answers")
+        if self.parser.should_upgrade():
+            return
+        self.headers += self._ignored_upgrade
+        self._ignored_upgrade = []
+        connection = Connection(self, _content_length(self.headers))
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope["extensions"] = {EXTENSION: connection}
         super().on_headers_complete()
-        connection._cycle = self.cycle
-        self.lent.add(connection)
-        if len(self.pipeline) > MAX_PIPELINED:
-            self.flow.really_pause_reading()
+        connection.keep_alive = self.cycle.keep_alive
+        self.lent[connection] = self.cycle
+        self._receiving = connection
+
+    def _wrong_head(self, status: int, message: str) -> HttpParserError:
+        self._wrong = (status, message)
+        return HttpParserError(message)
 
     def on_body(self, body: bytes) -> None:
         connection = self._receiving
-        if connection is not None:
-            connection.received += len(body)
-            if connection.body_over_limit:  # read on, or the reset of a closed socket would destroy the answer
-                return
-        super().on_body(body)
+        assert connection is not None, "a body comes after its head"
+        connection.received += len(body)
+        if connection.body_over_limit:  # read on all the same, or closing would destroy the answer
+            self.cycle.message_event.set()
+        else:
+            super().on_body(body)
 
-    def eof_received(self) -> bool | None:  # type: ignore[override]
-        for connection in list(self.lent):
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            self._receiving = None
+            super().on_message_complete()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Read no further; answer what cannot be understood when everything before it is answered."""
+        log.warning("a request that is not HTTP as it should be, answered with %d: %s", status, message)
+        self._deaf = True
+        if self._receiving is None:
+            self._refusal = _render_refusal(status, message)
+            if not self.lent:
+                self._send_refusal(self._refusal)
+        elif cycle := self.lent.get(self._receiving):
+            self._receiving.malformed = message
+            self._receiving.keep_alive = cycle.more_body = False
+            cycle.message_event.set()
+        else:  # answered already, before its body was complete
+            self.linger()
+
+    def _send_refusal(self, refusal: bytes) -> None:
+        self.transport.write(refusal)
+        self.linger()
+
+    # How the client leaves
+
+    def eof_received(self) -> None:
+        for connection in self.lent:
             connection.leave("FIN")
-        return any(connection._half_closed for connection in self.lent) or None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for connection in list(self.lent):
+        for connection, cycle in self.lent.items():
             connection.leave("FIN" if exc is None else "RST")
+            cycle.disconnected = True
+            cycle.message_event.set()
         self.lent.clear()
+        self.pipeline.clear()
+        if self._lingering is not None:
+            self._lingering.cancel()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def resume_writing(self) -> None:
         super().resume_writing()
         for connection in list(self.lent):
-            connection.wake()
+            connection.go_on()
+
+    # What becomes of the connection
+
+    def answered(self, connection: Connection, close: bool) -> None:
+        """Close the connection, or go on with the next request, as the answer to the one before is complete."""
+        self._take_back(connection)
+        if close:
+            self.linger()
+            return
+        self.on_response_complete()
+        if self._refusal is not None and not self.lent:
+            self._send_refusal(self._refusal)
+
+    def give_up(self, connection: Connection, reset: bool) -> None:
+        """Close the connection at once, with RST if `reset`, though its answer is not complete."""
+        self._take_back(connection)
+        if reset and not self.transport.is_closing():
+            # close(2) of a socket that lingers for no time sends RST instead of FIN.
+            with suppress(OSError):
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.transport.abort()
+
+    def _take_back(self, connection: Connection) -> None:
+        if cycle := self.lent.pop(connection, None):
+            cycle.response_started = cycle.response_complete = True
+
+    def linger(self) -> None:
+        """End our side, and throw away what still comes until the client ends its own, or until `LINGER_S` have passed.
+
+        RFC 9112 9.6: "If a server performs an immediate close of a TCP connection, there is a significant risk that the
+        client will not be able to read the last HTTP response."
+        """
+        self._deaf = True
+        self.lent.clear()
+        self.pipeline.clear()
+        if not self.transport.is_closing():
+            end_writing(self.transport)
+            self._lingering = self.loop.call_later(LINGER_S, self.transport.abort)
 
     def stop(self) -> None:
         """Close the connection at once, whatever is being played."""
-        for connection in list(self.lent):
+        for connection in self.lent:
             connection.leave("stopped")
         self.transport.abort()
+
+
+def _content_length(headers: list[tuple[bytes, bytes]]) -> int:
+    """The size that a head declares for its body; the parser has seen to it that it is a number."""
+    return max((int(value) for name, value in headers if name == b"content-length"), default=0)
+
+
+def _render_refusal(status: int, message: str) -> bytes:
+    """The answer to what is not even a request, in the shape of OpenAI's errors."""
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+    body = msgspec.json.encode({"error": error})
+    framing = [("Content-Type", JSON_TYPE), ("Content-Length", str(len(body))), ("Connection", "close")]
+    return render_head(status, [*framing, *CORS_HEADERS.items()]) + body
 
 
 def borrow(scope: Any) -> Connection:
@@ -272,22 +260,33 @@ def borrow(scope: Any) -> Connection:
     return connection
 
 
-_PROTOCOL_NAMES = ("connection_made", "connection_lost", "eof_received", "on_headers_complete", "on_body", "resume_writing",
-                   "on_response_complete")  # fmt: skip
-_CYCLE_NAMES = ("run_asgi", "send", "receive")
+# What this module, `mockserver.loop` and their parent classes take for granted of each other: class -> methods, attributes.
+_INNER_NAMES: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    HttpToolsProtocol: (
+        ("connection_made", "connection_lost", "eof_received", "data_received", "on_header", "on_headers_complete", "on_body",
+         "on_message_complete", "on_response_complete", "resume_writing", "_unset_keepalive_if_required"),
+        ("parser", "pipeline", "cycle", "transport", "flow", "headers", "scope", "loop"),
+    ),
+    RequestResponseCycle: (
+        ("run_asgi", "receive"),
+        ("response_started", "response_complete", "keep_alive", "disconnected", "message_event", "more_body"),
+    ),
+    FlowControl: (("pause_reading", "resume_reading", "resume_writing"), ()),
+    uvicorn.Server: (("_serve", "startup", "main_loop", "shutdown"), ("server_state",)),
+    ServerState: ((), ("connections", "tasks")),
+}  # fmt: skip
 
 
 def check_uvicorn() -> None:
-    """Raise `MockServerError` if the installed uvicorn no longer has the inner names that this module rests on."""
-    missing = [f"HttpToolsProtocol.{name}" for name in _PROTOCOL_NAMES if not hasattr(HttpToolsProtocol, name)]
-    missing += [f"RequestResponseCycle.{name}" for name in _CYCLE_NAMES if not hasattr(RequestResponseCycle, name)]
-    missing += [f"FlowControl.{name}" for name in ("pause_reading", "drain") if not hasattr(FlowControl, name)]
-    names = RequestResponseCycle.__init__.__code__.co_names
-    missing += [f"RequestResponseCycle().{n}" for n in ("response_started", "response_complete", "keep_alive", "on_response")
-                if n not in names]  # fmt: skip
+    """Raise `MockServerError` if the installed uvicorn no longer has the inner names that this package rests on."""
+    missing = [
+        f"{kind.__name__}.{name}"
+        for kind, (methods, attributes) in _INNER_NAMES.items()
+        for names, there in ((methods, dir(kind)), (attributes, kind.__init__.__code__.co_names))  # type: ignore[misc]
+        for name in names
+        if name not in there
+    ]
     if missing:
-        import uvicorn
-
         raise MockServerError(
             f"uvicorn {uvicorn.__version__} has changed inside: {', '.join(missing)} not found. "
             "Install a version of uvicorn that this release of openai-mockserver was tested with"

@@ -35,9 +35,11 @@ def make_app(service: Service) -> ASGIApp:
         "/{prefix:path}/models": Endpoint(service, catalog.plan_models),
         "/models/{model:path}": Endpoint(service, catalog.plan_model),
         "/{prefix:path}/models/{model:path}": Endpoint(service, catalog.plan_model),
-        "/{path:path}": Endpoint(service, catalog.plan_unknown_path),
     }
+    unknown = Endpoint(service, catalog.plan_unknown_path)
     # A bare router: no middleware stands between a request and its endpoint.
     return Router(
-        [Route(path, _ByMethod(endpoint, preflight)) for path, endpoint in table.items()], redirect_slashes=False
+        [Route(path, _ByMethod(endpoint, preflight)) for path, endpoint in table.items()],
+        redirect_slashes=False,
+        default=_ByMethod(unknown, preflight),
     )

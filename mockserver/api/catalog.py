@@ -30,6 +30,8 @@ def plan_model(service: Service, asked: Asked, scope: Scope) -> Plan:
     check_method(asked, "GET", "HEAD")
     check_key(service, asked)
     name = scope["path_params"]["model"]
+    if not name:
+        return plan_unknown_path(service, asked, scope)
     if name not in (scenario.name for scenario in service.scenarios):
         check_model(service, name)
     return _plan_json(service, asked, _model(name))

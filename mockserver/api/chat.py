@@ -15,6 +15,7 @@ from mockserver.scenario import Turn
 log = logging.getLogger("mockserver")
 
 _SCENARIO_PATH = re.compile(r"/scenarios/([^/]+)/")
+_DEPLOYMENT_PATH = re.compile(r"/deployments/([^/]+)/chat/completions$")
 
 
 def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
@@ -22,7 +23,8 @@ def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
     check_method(asked, "POST")
     check_key(service, asked)
     exchange = asked.exchange
-    exchange.chat = request = parse_request(asked.body)
+    deployment = _DEPLOYMENT_PATH.search(asked.path)
+    exchange.chat = request = parse_request(asked.body, model=deployment[1] if deployment else None)
     named = _SCENARIO_PATH.match(asked.path)
     matched = match(service.scenarios, request, asked.headers, named[1] if named else None, service.state)
     exchange.why = matched.why

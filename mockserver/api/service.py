@@ -1,5 +1,6 @@
 """What all endpoints share: the scenarios, the memory, the journal, the clock, and the way of one request through them."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from hashlib import blake2b
 from starlette.types import Receive, Scope, Send
 
 from mockserver.clock import Clock, RealClock
+from mockserver.connection import Connection
 from mockserver.errors import RequestError
 from mockserver.ids import IdGenerator, make_id
 from mockserver.journal import Exchange, Journal
@@ -17,7 +19,7 @@ from mockserver.scenario import Scenario
 from mockserver.state import State
 from mockserver.steps import Write
 from mockserver.tokens import Tokenizer, split_text
-from mockserver.transport import Connection, borrow
+from mockserver.transport import borrow
 
 log = logging.getLogger("mockserver")
 
@@ -77,6 +79,7 @@ class Service:
             wall_s=settings.clock.wall(),
             http_version=asked.http_version,
             keep_alive=asked.keep_alive,
+            accept_encoding=asked.headers.get("accept-encoding", ""),
             ids=settings.ids,
             tokenizer=settings.tokenizer,
         )
@@ -100,10 +103,13 @@ class Endpoint:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         clock = service.settings.clock
         exchange = self._journal.open(clock.wall(), scope["method"], scope["path"], headers)
-        body = await _read_body(receive)
+        try:
+            body = await _read_body(receive, connection)
+        except asyncio.CancelledError:
+            body = None
         if body is None:
-            exchange.ended = f"client left ({connection.left or 'FIN'})"
             connection.drop()
+            exchange.ended = connection.ending
             return
         started = clock.now()
         exchange.raw_body = body
@@ -117,12 +123,7 @@ class Endpoint:
     def _plan(self, asked: Asked, scope: Scope, connection: Connection) -> Plan:
         service = self._service
         try:
-            if connection.body_over_limit:
-                raise RequestError(
-                    f"Maximum content size limit ({connection.max_body_bytes}) exceeded ({connection.received} bytes read)",
-                    status=413,
-                    type="server_error",
-                )
+            _check_body(connection)
             plan = self._make_plan(service, asked, scope)
         except RequestError as error:
             asked.exchange.why = asked.exchange.why or error.message
@@ -138,13 +139,29 @@ class Endpoint:
         return plan
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body of a request, or None if the client left before it was sent."""
+def _check_body(connection: Connection) -> None:
+    """Raise what the real API answers to a body that is not HTTP or that is too large."""
+    if connection.malformed is not None:
+        raise RequestError(connection.malformed)
+    if connection.body_over_limit:
+        raise RequestError(
+            f"Maximum content size limit ({connection.max_body_bytes}) exceeded ({connection.body_size} bytes read)",
+            status=413,
+            type="server_error",
+        )
+
+
+async def _read_body(receive: Receive, connection: Connection) -> bytes | None:
+    """The whole body of a request, or None if the client left before it was sent.
+
+    Of a body that is refused only the beginning, as soon as that is clear: the answer must not wait for the rest.
+    """
     parts = []
-    while True:
+    more = not connection.body_over_limit  # else not even `100 Continue` is due
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts) if len(parts) > 1 else parts[0]
+        parts.append(message["body"])
+        more = message["more_body"] and not connection.body_over_limit
+    return b"".join(parts) if len(parts) != 1 else parts[0]

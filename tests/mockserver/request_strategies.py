@@ -188,7 +188,8 @@ def valid_requests(draw: st.DrawFn) -> Body:
     body |= draw(st.fixed_dictionaries({}, optional=free_parameters))
     for group in draw(st.lists(st.sampled_from(bound_parameters), max_size=2)):
         body |= {key: value for key, value in draw(group).items() if key not in body}
-    body |= draw(st.just({}) | tool_parameters() | function_parameters())
+    nothing: st.SearchStrategy[Body] = st.just({})
+    body |= draw(nothing | tool_parameters() | function_parameters())
     if "stream_options" in body and not body.get("stream"):
         del body["stream_options"]
     if "top_logprobs" in body and not body.get("logprobs"):

@@ -1,0 +1,78 @@
+# What a developer and CI call; everything made is under .venv, .venv-oldest and the caches that `make clean` removes.
+#
+#   make demo          OpenAI's streaming guide, played against the server with the official SDK
+#   make test          the whole suite, with coverage          make test ARGS="-k chunks"
+#   make test-oldest   the suite with the oldest versions that the package claims to work with
+#   make serve         the server on http://127.0.0.1:8000/v1  make serve ARGS="--port 0 my.yaml"
+#   make check         ruff, ruff format, mypy --strict
+#   make format        put the code into the format that `make check` wants
+#   make clean         remove all of the above
+#
+# Versions are those of the constraints files, which CI uses too; `make test CONSTRAINTS=` takes the newest there are.
+
+PYTHON ?= python3
+ARGS ?=
+CONSTRAINTS ?= .ci/constraints.txt
+
+# What is installed says its stamp; it is installed again only when what it depends on is newer.
+BIN := .venv/bin
+OLDEST := .venv-oldest/bin
+SOURCES := pyproject.toml $(wildcard $(CONSTRAINTS))
+DEV := .venv/.installed-dev
+# The demo needs the SDK alone, and is content with more.
+DEMO := $(or $(wildcard $(DEV)),.venv/.installed-demo)
+
+.PHONY: demo test test-oldest serve check format clean
+.DELETE_ON_ERROR:
+
+demo: $(DEMO)
+	@$(BIN)/mockserver demo $(ARGS)
+
+serve: $(DEMO)
+	@$(BIN)/mockserver serve $(ARGS)
+
+test: $(DEV)
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+test-oldest: .venv-oldest/.installed
+	@$(OLDEST)/python -m pytest $(ARGS)
+
+check: $(DEV)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(DEV)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .venv-oldest .coverage .coverage.* htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call make_venv,FOLDER): a virtual environment, with a clear word where this Python cannot make one.
+define make_venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "make: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); say which: make PYTHON=python3.12" >&2; exit 1; }
+@$(PYTHON) -m venv $(1) || { \
+	echo "make: $(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+endef
+
+# $(call install,FOLDER,EXTRAS,CONSTRAINTS)
+define install
+@echo "installing into $(1)"
+@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(2)]' $(if $(3),--constraint $(3))
+@touch $@
+endef
+
+.venv/.installed-demo: $(SOURCES)
+	$(call make_venv,.venv)
+	$(call install,.venv,openai,$(CONSTRAINTS))
+
+$(DEV): $(SOURCES)
+	$(call make_venv,.venv)
+	$(call install,.venv,dev,$(CONSTRAINTS))
+
+.venv-oldest/.installed: pyproject.toml .ci/constraints-oldest.txt
+	$(call make_venv,.venv-oldest)
+	$(call install,.venv-oldest,test,.ci/constraints-oldest.txt)

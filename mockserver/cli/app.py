@@ -1,0 +1,74 @@
+"""The subcommands put together, and how typer's own complaints reach the terminal."""
+
+from typing import Annotated
+
+import typer
+
+from mockserver._version import __version__
+from mockserver.cli.demo import EXAMPLES as DEMO_EXAMPLES
+from mockserver.cli.demo import demo
+from mockserver.cli.schema import EXAMPLES as SCHEMA_EXAMPLES
+from mockserver.cli.schema import schema
+from mockserver.cli.serve import EXAMPLES as SERVE_EXAMPLES
+from mockserver.cli.serve import serve
+from mockserver.cli.terminal import tell
+from mockserver.cli.validate import EXAMPLES as VALIDATE_EXAMPLES
+from mockserver.cli.validate import validate
+
+EXAMPLES = """\b
+[bold]First steps[/bold]
+  mockserver demo            the steps of OpenAI's guide, played and checked
+  mockserver serve           a server on http://127.0.0.1:8000/v1
+  mockserver serve --help    how to give it scenarios of your own
+"""
+
+app = typer.Typer(
+    name="mockserver",
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"mockserver {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog=EXAMPLES)
+def describe(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; also with MOCKSERVER_DEBUG=1. May stand anywhere.")
+    ] = False,
+) -> None:
+    """A local server that speaks OpenAI's chat-completions stream exactly as told."""
+
+
+app.command(epilog=SERVE_EXAMPLES)(serve)
+app.command(epilog=VALIDATE_EXAMPLES)(validate)
+app.command(epilog=SCHEMA_EXAMPLES)(schema)
+app.command(epilog=DEMO_EXAMPLES)(demo)
+
+# typer has carried a click of its own since 0.26 and hides its names: the root of its usage errors is reached so in both.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def run_typer(arguments: list[str], debug: bool) -> int:
+    """Run a command line through typer and return its exit code."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="mockserver", standalone_mode=False, obj=debug)
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "mockserver"
+        message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        tell(f"{message}; `{path} --help` explains")
+        return 2
+    except typer.Abort:
+        return 130
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,102 @@
+"""What `mockserver serve` may be told, and the quick way to read it: without typer, where the command line is plain.
+
+typer (`serve.py`) stays the authority. What is read here is read as typer reads it, which a test holds; whatever is not
+plain (--help, an abbreviation, a mistake) is left to typer, which explains it.
+"""
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import FrameType
+from typing import Any
+
+DEFAULT_PORT = 8000
+
+
+class LogLevel(StrEnum):
+    """What is told on stderr. At `info`, one line for each request; at `debug`, the server's own notes as well."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What `mockserver serve` was told. `port` 0: a free one; `models` empty: all there could be."""
+
+    files: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    api_key: str | None = None
+    models: tuple[str, ...] = ()
+    strict: bool = False
+    seed: int = 0
+    time_scale: float = 1.0
+    tokenizer: str = "approximate"
+    log_level: LogLevel = LogLevel.INFO
+
+
+def _read_port(value: str) -> int:
+    port = int(value)
+    if not 0 <= port <= 65535:
+        raise ValueError(port)
+    return port
+
+
+def _read_time_scale(value: str) -> float:
+    scale = float(value)
+    if not 0 <= scale < float("inf"):
+        raise ValueError(scale)
+    return scale
+
+
+_READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "--host": ("host", str),
+    "--port": ("port", _read_port),
+    "--api-key": ("api_key", str),
+    "--model": ("models", str),
+    "--seed": ("seed", int),
+    "--time-scale": ("time_scale", _read_time_scale),
+    "--tokenizer": ("tokenizer", str),
+    "--log-level": ("log_level", LogLevel),
+}
+
+
+def read_plainly(arguments: Sequence[str]) -> ServeOptions | None:
+    """The options that the arguments after `serve` say, or None where they are not plain, or wrong."""
+    said: dict[str, Any] = {"files": (), "models": ()}
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("-"):
+            said["files"] += (argument,)
+            continue
+        if argument == "--strict":
+            said["strict"] = True
+            continue
+        flag, equals, value = argument.partition("=")
+        if flag not in _READERS:
+            return None
+        if not equals:
+            value = next(rest, "-")
+            if value.startswith("-"):  # missing, or a number below zero: typer knows
+                return None
+        name, read = _READERS[flag]
+        try:
+            said[name] = (*said["models"], value) if name == "models" else read(value)
+        except ValueError:
+            return None
+    return ServeOptions(**said)
+
+
+def leave_on_signals() -> None:
+    """Until the server's loop handles them itself, SIGINT and SIGTERM end the process at once with exit code 0."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)

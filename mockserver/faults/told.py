@@ -1,0 +1,95 @@
+"""The fault that a server tells in the stream: an error under status 200, in every shape that is known."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from mockserver.faults.fault import Around, Fault, FaultArrow
+from mockserver.place import EventRef, Place
+from mockserver.shorthand import default
+from mockserver.sse import Event
+
+Shape = Literal[
+    "object", "chunk", "flat", "fields", "string", "detail", "array", "named", "named_object", "typed", "unframed", "plain_text",
+    "bare_line",
+]  # fmt: skip
+
+
+def _data(make: Callable[[str, str], Any]) -> Callable[[str, str, bytes], Event]:
+    return lambda message, code, chunk: Event(msgspec.json.encode(make(message, code)), 0.0, "error")
+
+
+def _named(make: Callable[[str, str], Any]) -> Callable[[str, str, bytes], Event]:
+    return lambda message, code, chunk: Event(msgspec.json.encode(make(message, code)), 0.0, "error", name="error")
+
+
+def _object(message: str, code: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "server_error", "param": None, "code": code}}
+
+
+def _in_chunk(message: str, code: str, chunk: bytes) -> Event:
+    data: dict[str, Any] = msgspec.json.decode(chunk)
+    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "native_finish_reason": None}
+    data |= {"error": {"code": code, "message": message}, "choices": [choice]}
+    return Event(msgspec.json.encode(data), 0.0, "error")
+
+
+SHAPES: dict[str, tuple[str, Callable[[str, str, bytes], Event]]] = {
+    # shape -> who sends it, how it is made of a message, a code and a chunk of the stream
+    "object": ("OpenAI, vLLM, SGLang, TGI, gateways", _data(_object)),
+    "chunk": ("OpenRouter", _in_chunk),
+    "flat": ("vLLM", _data(lambda m, c: {"object": "error", "message": m, "type": "InternalServerError",
+                                        "param": None, "code": 500})),
+    "fields": ("Venice", _data(lambda m, c: {"error_type": c, "error_message": m})),
+    "string": ("small servers", _data(lambda m, c: {"error": m})),
+    "detail": ("FastAPI servers", _data(lambda m, c: {"detail": m})),
+    "array": ("Gemini", _data(lambda m, c: [{"error": {"code": 503, "message": m, "status": c}}])),
+    "named": ("Anthropic style, gateways", _named(lambda m, c: {"message": m, "code": c})),
+    "named_object": ("gateways", _named(_object)),
+    "typed": ("Anthropic", _named(lambda m, c: {"type": "error", "error": {"type": c, "message": m}})),
+    "unframed": ("lemonade, toolhive, llama-server proxies", lambda m, c, chunk: Event(
+        b"", 0.0, "error", raw=msgspec.json.encode(_object(m, c)) + b"\n\n")),
+    "plain_text": ("mistral.rs", lambda m, c, chunk: Event(m.encode(), 0.0, "error")),
+    "bare_line": ("key proxies", lambda m, c, chunk: Event(b"", 0.0, "error", raw=m.encode() + b"\n\n")),
+}  # fmt: skip
+
+
+class ToldError(Fault, frozen=True, tag="error_event"):
+    """The server tells an error in the stream, under status 200."""
+
+    arrow: ClassVar[FaultArrow] = "events"
+    shape: Annotated[Shape, Meta(description="How it is told: see `mockserver explain error_event`.")] = "object"
+    at: Annotated[Place, Meta(description="Before or after which event.")] = default(Place("after_event", EventRef(1)))
+    message: str = "The server had an error while processing your request"
+    code: str = "server_error"
+    then: Annotated[
+        Literal["end", "done", "go_on"],
+        Meta(description="What follows: nothing (end), only [DONE] (done), the rest (go_on)."),
+    ] = "end"
+
+    def on_events(self, events: Iterable[Event], around: Around) -> Iterator[Event]:
+        told, finishes = False, 0
+        target = self.at.target or EventRef(0)
+        before = self.at.kind.startswith("before") or self.at.target is None
+        for number, event in enumerate(events):
+            finishes += event.kind == "finish"
+            is_target = target.names(number, event.kind) and (target.value != "finish" or finishes == around.choices)
+            if not told and is_target:
+                told = True
+                if not before:
+                    yield event
+                yield self._event(event.due_s, around)
+                if before and self.then == "go_on":
+                    yield event
+            elif not told or self.then == "go_on" or (self.then == "done" and event.kind == "done"):
+                yield event
+
+    def _event(self, due_s: float, around: Around) -> Event:
+        _, make = SHAPES[self.shape]
+        return replace(make(self.message, self.code, around.chunk), due_s=due_s)
+
+
+TABLE = (ToldError,)

@@ -1,0 +1,111 @@
+"""One HTTP message: what of its head, codings and end follows from the request and what a scenario says about HTTP."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mockserver.faults import AnyFault, Around
+from mockserver.http import (
+    CORS_HEADERS,
+    RATE_LIMIT_HEADERS,
+    Http,
+    Transfer,
+    code_chunked,
+    code_content,
+    http_date,
+    merge_headers,
+    offers,
+    render_head,
+)
+from mockserver.sse import Slice
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An answer's HTTP message. `extra` are headers that stand beside the usual ones, as an error's Retry-After."""
+
+    http: Http
+    status: int
+    content_type: str
+    prefers_chunked: bool
+    request_version: str
+    keep_alive: bool
+    accept_encoding: str
+    wall_s: float
+    request_id: str
+    extra: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def version(self) -> str:
+        return self.http.version or self.request_version
+
+    @property
+    def transfer(self) -> Transfer:
+        """What ends the body. RFC 9112 6.1: no transfer coding in an answer to HTTP/1.0, so its close ends a stream."""
+        wanted = self.http.transfer or ("chunked" if self.prefers_chunked else "length")
+        return "close" if wanted == "chunked" and self.version == "1.0" else wanted
+
+    @property
+    def closes(self) -> bool:
+        """Whether the connection is closed behind the answer."""
+        return (
+            self.transfer == "close" or self.http.connection == "close" or self.version == "1.0" or not self.keep_alive
+        )
+
+    @property
+    def has_body(self) -> bool:
+        """RFC 9110 6.4.1: "All 1xx (Informational), 204 (No Content), and 304 (Not Modified) responses do not include
+        content."""
+        return self.status >= 200 and self.status not in (204, 304)
+
+    @property
+    def coding(self) -> str | None:
+        """The content coding: the scenario's, if the request offered it or it is to be used unasked."""
+        coding = self.http.coding
+        if coding is None or self.http.coding_unasked or offers(self.accept_encoding, coding):
+            return coding
+        return None
+
+    def code(self, body: Iterable[Slice], faults: Iterable[AnyFault], around: Around) -> Iterable[Slice]:
+        """The body in its content coding."""
+        if self.http.coding is None or self.coding is None:
+            return body
+        coded: Iterable[Slice] = code_content(body, self.http.coding, self.http.flush)
+        for fault in faults:
+            coded = fault.on_coding(coded, around)
+        return coded
+
+    def frame(self, coded: Iterable[Slice]) -> Iterable[Slice]:
+        """The coded body in its transfer coding."""
+        http = self.http
+        if self.transfer != "chunked":
+            return coded
+        return code_chunked(coded, http.chunk_size, http.chunk_extension or "", http.trailers)
+
+    def interims(self) -> Iterator[Slice]:
+        """The interim responses in front; they leave at once."""
+        for interim in self.http.interim:
+            yield Slice(render_head(interim.status, interim.headers.items(), self.version), 0.0, None, "interim")
+
+    def head(self, processing_s: float, length: int | None) -> bytes:
+        """Status line and headers."""
+        ours = [("Date", http_date(self.wall_s))]
+        if self.has_body:
+            ours.append(("Content-Type", self.content_type))
+            if self.transfer == "chunked":
+                ours.append(("Transfer-Encoding", "chunked"))
+                ours += [("Trailer", ", ".join(self.http.trailers))] if self.http.trailers else []
+            elif length is not None:
+                ours.append(("Content-Length", str(length)))
+            if self.coding is not None:
+                ours += [("Content-Encoding", self.coding), ("Vary", "Accept-Encoding")]
+        ours += [
+            ("Connection", self.http.connection or ("close" if self.closes else "keep-alive")),
+            ("openai-processing-ms", str(round(processing_s * 1000))),
+            ("openai-version", "2020-10-01"),
+            ("x-request-id", self.request_id),
+            *RATE_LIMIT_HEADERS.items(),
+            *CORS_HEADERS.items(),
+        ]
+        return render_head(
+            self.status, merge_headers(merge_headers(ours, dict(self.extra)), self.http.headers), self.version
+        )
