@@ -3,8 +3,8 @@
     started_s = time.perf_counter()
     completion = collect(openai.chat.completions.create(…, stream=True), started_s=started_s)
 
-It raises where the SDK stays silent: a stream that ends before every choice has its finish reason, an error told in a shape that the
-SDK takes for a chunk, tool arguments that are not JSON. What the SDK raises itself becomes the same tree of errors, with
+It raises where the SDK stays silent: a stream that ends before every choice has its finish reason, an error told in a shape that
+the SDK takes for a chunk, tool arguments that are not JSON. What the SDK raises itself becomes the same tree of errors, with
 what had been received and the original as `__cause__`. `[DONE]` is not seen here, so a finish reason is required.
 
 Nothing of the SDK is imported: its chunks are taken by their `model_dump`, its exceptions by the names of their classes.

@@ -7,6 +7,7 @@ and lifespan are off: what goes over the wire is what the plan says.
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import threading
@@ -48,7 +49,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        hint = "; another port, or --port 0 for a free one, would do" if error.errno == 98 else ""
+        hint = "; another port, or --port 0 for a free one, would do" if error.errno == errno.EADDRINUSE else ""
         raise StartError(f"cannot listen on {host}:{port}: {error.strerror or error}{hint}") from error
     return listener
 

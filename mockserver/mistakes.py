@@ -105,7 +105,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*)` - at ")
 
 
 def _prune(values: Any, message: str) -> bool:
-    """Take out the part that msgspec's message is about; False if that is the whole."""
+    """Empty the part that msgspec's message is about, or take it out; False if that is the whole."""
     at = _PATH.search(message)
     if at is None:
         return False
@@ -120,7 +120,9 @@ def _prune(values: Any, message: str) -> bool:
         path.pop()
     for step in path[:-1]:
         values = values[step]
-    del values[path[-1]]
+    part = values.pop(path[-1])
+    if part and isinstance(part, dict | list):  # that it is there may count
+        values[path[-1]] = type(part)()
     return True
 
 

@@ -21,7 +21,7 @@ from mockserver.generate import generate_reply
 from mockserver.http import JSON_TYPE, STREAM_TYPE
 from mockserver.ids import IdGenerator, make_id
 from mockserver.message import Message
-from mockserver.reply import Completion, complete
+from mockserver.reply import complete
 from mockserver.request import ChatRequest
 from mockserver.scenario import Delivery, ErrorReply, Turn
 from mockserver.sse import Slice
@@ -35,22 +35,14 @@ from mockserver.writes import cut_body, make_writes
 class Plan:
     """All steps of one request; iterable again and again.
 
-    `status` is the HTTP status of its head. `completion` is what it means, None where it means no reply; `faults` are those
-    that strike.
+    `status` is the HTTP status of its head, `stream` what it streams, None where it does not.
     """
 
-    __slots__ = ("_render", "completion", "faults", "status")
+    __slots__ = ("_render", "status", "stream")
 
-    def __init__(
-        self,
-        status: int,
-        render: Callable[[], Iterator[Step]],
-        completion: Completion | None = None,
-        faults: tuple[AnyFault, ...] = (),
-    ) -> None:
+    def __init__(self, status: int, render: Callable[[], Iterator[Step]], stream: Stream | None = None) -> None:
         self.status = status
-        self.completion = completion
-        self.faults = faults
+        self.stream = stream
         self._render = render
 
     def __iter__(self) -> Iterator[Step]:
@@ -100,11 +92,11 @@ def plan_turn(turn: Turn, request: ChatRequest, terms: Terms) -> Plan:
     )
     if request.stream:
         stream = Stream(completion, request, identity, schedule, delivery, faults)
-        return _Rendering(stream, 200, STREAM_TYPE, timing, delivery, terms, faults, chunked=True).plan(completion)
+        return _Rendering(stream, 200, STREAM_TYPE, timing, delivery, terms, faults, chunked=True).plan()
     last = max((len(choice.tokens) for choice in completion.choices), default=0)
     due_s = next(due for k, due in enumerate(schedule, 1) if k >= last)
     whole = WholeAnswer(msgspec.json.encode(make_completion(completion, request, identity)), due_s, faults)
-    return _Rendering(whole, 200, JSON_TYPE, timing, delivery, terms, faults).plan(completion)
+    return _Rendering(whole, 200, JSON_TYPE, timing, delivery, terms, faults).plan()
 
 
 class _Answer(Protocol):
@@ -130,8 +122,9 @@ class _Rendering:
     extra: tuple[tuple[str, str], ...] = ()
     chunked: bool = False
 
-    def plan(self, completion: Completion | None = None) -> Plan:
-        return Plan(self._message().status, self.steps, completion, self.faults)
+    def plan(self) -> Plan:
+        stream = self.answer if isinstance(self.answer, Stream) else None
+        return Plan(self._message().status, self.steps, stream)
 
     def steps(self) -> Iterator[Step]:
         """All steps, rendered as they are asked for."""

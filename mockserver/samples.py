@@ -166,6 +166,11 @@ _STRING_HINTS: dict[str, Sequence[str]] = {
     "version": ("1.0.0", "2.3.1", "0.9.4"),
 }
 
+_EXAMPLE = re.compile(
+    r"(?:\be\.g\.|\bfor example)[,:]?\s+(?:([\"'`])(.{1,60}?)\1|([^\s\"'`].{0,59}?)(?=\)|[.;](?:\s|$)|$))",
+    re.IGNORECASE,
+)
+
 # What is asked for is usually what the user said.
 _ECHOES = frozenset(
     ["query", "question", "prompt", "message", "input", "text", "topic", "subject", "search", "keyword"]
@@ -246,10 +251,8 @@ def mentioned(values: Sequence[str], context: str) -> Sequence[str]:
 
 def described_example(description: str) -> str | None:
     """The example that a description gives: `The city and state, e.g. San Francisco, CA` -> `San Francisco, CA`."""
-    found = re.search(
-        r"(?:\be\.g\.|\bfor example)[,:]?\s+([\"'`]?)(\S.{0,59}?)(?:\1(?=[\s.,;)]|$)|[.;)]|$)", description
-    )
-    return found[2].strip() if found else None
+    found = _EXAMPLE.search(description)
+    return (found[2] or found[3]).strip() if found else None
 
 
 def _find_hint(tokens: tuple[str, ...], hints: Mapping[str, H]) -> H | None:

@@ -15,6 +15,8 @@ from mockserver.patterns import ATTEMPTS, LONGEST_TEXT, PatternError, read_patte
 from mockserver.samples import FORMATS, number_range, string_samples, word
 from mockserver.shapes import Place, Shape, UnsatisfiableError
 
+_LOWER = ("minimum", "exclusiveMinimum")
+_UPPER = ("maximum", "exclusiveMaximum")
 _TURNS_AS_USUAL = 16
 _LARGEST = Fraction(10) ** 300
 _SAFE_INTEGER = 2**53
@@ -123,6 +125,9 @@ def _format_samples(formats: list[str], spot: Spot) -> Iterator[str]:
 def _free_string(shape: Shape, spot: Spot, shortest: int, longest: int | None) -> str:
     names = [*spot.names, shape.first_text("title")]
     samples = string_samples(names, shape.first_text("description"), spot.context)
+    if not samples and (usual := number_range(names)) is not None:
+        # A name of a number, and yet a string: then it is the number in figures.
+        samples = [str(usual[0] + spot.index(usual[1] - usual[0] + 1, "figures"))]
     if samples:
         text = samples[spot.index(len(samples), "sample")]
         # Beyond the samples, a word more makes a further value.
@@ -142,7 +147,7 @@ def _free_string(shape: Shape, spot: Spot, shortest: int, longest: int | None) -
 
 def make_number(shape: Shape, spot: Spot, *, integral: bool) -> int | float:
     """A number within the bounds that is a multiple of all that the shape asks for; `integral`: a whole one."""
-    low, high = _bound(shape, "inimum", max), _bound(shape, "aximum", min)
+    low, high = _bound(shape, _LOWER, max), _bound(shape, _UPPER, min)
     steps = [Fraction(str(multiple)) for multiple in shape.all("multipleOf")]
     step = _common_multiple(steps + [Fraction(1)] * integral) if steps or integral else None
     base = Fraction(0)
@@ -163,13 +168,9 @@ def make_number(shape: Shape, spot: Spot, *, integral: bool) -> int | float:
     raise UnsatisfiableError(spot.place, keyword, reason)
 
 
-_LOWER = ("minimum", "exclusiveMinimum")
-_UPPER = ("maximum", "exclusiveMaximum")
-
-
-def _bound(shape: Shape, ending: str, strictest: Any) -> Fraction | None:
+def _bound(shape: Shape, keywords: tuple[str, str], strictest: Any) -> Fraction | None:
     """The strictest bound of one side, exclusive or not; the ends themselves are sorted out later."""
-    bounds = [Fraction(bound) for name in (f"m{ending}", f"exclusiveM{ending}") for bound in shape.all(name)]
+    bounds = [Fraction(bound) for keyword in keywords for bound in shape.all(keyword)]
     bound: Fraction | None = strictest(bounds, default=None)
     return bound
 

@@ -19,6 +19,7 @@ from mockserver.faults import AnyFault
 from mockserver.http import Http
 from mockserver.json_text import JsonStyle
 from mockserver.quirks import DIALECT_FILES, QUIRKS
+from mockserver.quirks.quirk import Right
 from mockserver.reply import Reply
 from mockserver.shorthand import JsonSchema, decode_shorthand, encode_shorthand, shorthand, shorthand_schema
 from mockserver.sse import Framing
@@ -131,6 +132,13 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     http: Annotated[Http, Meta(description="How the HTTP message looks.")] = Http()
     writes: Annotated[Writes, Meta(description="Which bytes leave in one send call.")] = Writes()
     faults: Annotated[tuple[AnyFault, ...], Meta(description="Deliberate departures from a legal delivery.")] = ()
+    right: Annotated[
+        Right | None, Meta(description="What a right consumer makes of it, where that does not follow from the rest.")
+    ] = None
+    hides: Annotated[
+        tuple[Literal["content", "tool_calls", "tool_ids", "refusal", "reasoning", "finish_reason", "usage"], ...],
+        Meta(description="Fields of the outcome that the stream does not carry, where edits take them away."),
+    ] = ()
 
     def __post_init__(self) -> None:
         for quirk in self.quirks:

@@ -105,7 +105,7 @@ class ValueMaker:
         if _is_ending(spot):
             return sorted(shape.types, key=_BY_SIZE.index)
         # Where no type is named, keywords only hint at one: after some tries it may as well be any.
-        any_will_do = spot.turn >= TRIES // 2 and not shape.all("type")
+        any_will_do = spot.turn >= TRIES // 4 and not shape.all("type")
         return _rotate(list(_BY_SIZE if any_will_do else shape.types), lambda kind: kind == "null", spot)
 
     def _make(self, kind: str, shape: Shape, spot: Spot) -> Any:

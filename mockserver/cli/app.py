@@ -7,10 +7,13 @@ import typer
 from mockserver._version import __version__
 from mockserver.cli.demo import EXAMPLES as DEMO_EXAMPLES
 from mockserver.cli.demo import demo
+from mockserver.cli.listing import EXPLAIN_EXAMPLES, LIST_EXAMPLES, explain, list_all
 from mockserver.cli.schema import EXAMPLES as SCHEMA_EXAMPLES
 from mockserver.cli.schema import schema
 from mockserver.cli.serve import EXAMPLES as SERVE_EXAMPLES
 from mockserver.cli.serve import serve
+from mockserver.cli.show import EXAMPLES as SHOW_EXAMPLES
+from mockserver.cli.show import show
 from mockserver.cli.terminal import tell
 from mockserver.cli.validate import EXAMPLES as VALIDATE_EXAMPLES
 from mockserver.cli.validate import validate
@@ -52,6 +55,9 @@ def describe(
 app.command(epilog=SERVE_EXAMPLES)(serve)
 app.command(epilog=VALIDATE_EXAMPLES)(validate)
 app.command(epilog=SCHEMA_EXAMPLES)(schema)
+app.command(epilog=SHOW_EXAMPLES)(show)
+app.command("list", epilog=LIST_EXAMPLES)(list_all)
+app.command(epilog=EXPLAIN_EXAMPLES)(explain)
 app.command(epilog=DEMO_EXAMPLES)(demo)
 
 # typer has carried a click of its own since 0.26 and hides its names: the root of its usage errors is reached so in both.

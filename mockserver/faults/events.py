@@ -17,6 +17,9 @@ Ref = Annotated[EventRef, Meta(description="Which event.")]
 _FIRST_TEXT = EventRef(1)
 
 
+_ALL = ("content", "tool_calls", "refusal", "reasoning", "finish_reason", "usage", "tool_ids")
+
+
 class _EventFault(Fault, frozen=True):
     """A fault that strikes one event."""
 
@@ -65,6 +68,10 @@ class BadUtf8(_EventFault, frozen=True, tag="bad_utf8"):
     def right(self) -> Right:
         return "either"
 
+    @property
+    def hides(self) -> tuple[str, ...]:
+        return _ALL if self.right == "either" else ()
+
     def strike(self, event: Event) -> Iterator[Event]:
         for key in (b'"content":"', b'"arguments":"', b'"model":"'):
             at = event.data.find(key)
@@ -83,6 +90,10 @@ class Duplicate(_EventFault, frozen=True, tag="duplicate"):
     def right(self) -> Right:
         return "same" if self.event.value in ("done", "usage") else "either"
 
+    @property
+    def hides(self) -> tuple[str, ...]:
+        return _ALL if self.right == "either" else ()
+
     def strike(self, event: Event) -> Iterator[Event]:
         yield event
         yield event
@@ -94,6 +105,10 @@ class Drop(_EventFault, frozen=True, tag="drop"):
     @property
     def right(self) -> Right:
         return "same" if self.event.value == "done" else "either"
+
+    @property
+    def hides(self) -> tuple[str, ...]:
+        return _ALL if self.right == "either" else ()
 
     def strike(self, event: Event) -> Iterator[Event]:
         yield from ()
@@ -108,6 +123,10 @@ class Swap(Fault, frozen=True, tag="swap"):
     @property
     def right(self) -> Right:
         return "either"
+
+    @property
+    def hides(self) -> tuple[str, ...]:
+        return _ALL if self.right == "either" else ()
 
     def on_events(self, events: Iterable[Event], around: Around) -> Iterator[Event]:
         held: Event | None = None

@@ -45,6 +45,11 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
         """What a right consumer makes of the stream: `error`, or `either` where no consumer could know."""
         return "error"
 
+    @property
+    def hides(self) -> tuple[str, ...]:
+        """The fields of the outcome of which nothing can be expected, if the consumer reports no error."""
+        return ("usage",) if self.right == "either" else ()
+
     def on_events(self, events: Iterable[Event], around: Around) -> Iterable[Event]:
         return events
 

@@ -70,6 +70,16 @@ class ToldError(Fault, frozen=True, tag="error_event"):
         Meta(description="What follows: nothing (end), only [DONE] (done), the rest (go_on)."),
     ] = "end"
 
+    @staticmethod
+    def explanations() -> Iterator[str]:
+        """The shapes, each with who sends it and what it looks like."""
+        yield "Shapes:"
+        for name, (sent_by, make) in SHAPES.items():
+            event = make("text", "code", b"{}")
+            looks = event.raw if event.raw is not None else b"data: " + event.data
+            front = f"event: {event.name}, " if event.name else ""
+            yield f"  {name:<13} {front}{looks.decode().strip()}  ({sent_by})"
+
     def on_events(self, events: Iterable[Event], around: Around) -> Iterator[Event]:
         told, finishes = False, 0
         target = self.at.target or EventRef(0)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from msgspec import Struct, convert
+from msgspec import Struct, convert, field
 
 TABLE = Path(__file__).parents[2] / "fixtures" / "sse" / "events.yaml"
 
@@ -30,8 +30,8 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     source: str
-    bytes: str
-    events: tuple[RowEvent, ...]
+    stream: str = field(name="bytes")
+    events: tuple[RowEvent, ...] = ()
     canonical: bool = False
     comments: tuple[str, ...] = ()
     retry: tuple[int, ...] = ()
@@ -44,7 +44,7 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def wire(self) -> bytes:
         """The stream's bytes."""
-        return self.bytes.encode("latin-1")
+        return self.stream.encode("latin-1")
 
 
 def load_rows() -> list[Row]:

@@ -1,5 +1,6 @@
 """Hypothesis: scenario files as they may be written, made from the types of the model, so that a new field comes by itself."""
 
+import copy
 import re
 from collections.abc import Callable
 from functools import cache
@@ -12,6 +13,7 @@ from msgspec import inspect
 from mockserver.scenario import Scenario, ScenarioFile, TextMatch
 from mockserver.shorthand import Duration, Size, decode_shorthand
 from mockserver.timing import Pause
+from mockserver.tree import Path
 
 Values = st.SearchStrategy[Any]
 
@@ -144,3 +146,39 @@ FILE_VALUES: Values = st.fixed_dictionaries(
 FILES: st.SearchStrategy[ScenarioFile] = FILE_VALUES.map(
     lambda values: msgspec.convert(values, ScenarioFile, dec_hook=decode_shorthand)
 )
+
+
+def _list_paths(value: Any, path: Path = ()) -> list[Path]:
+    """Every place below the top."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for key, part in parts for found in ((*path, key), *_list_paths(part, (*path, key)))]
+
+
+_WRONG_VALUES: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-3, 10**6) | st.floats(-1, 1) | TEXTS | st.just([]) | JSON_OBJECTS
+)
+
+
+@st.composite
+def _damaged_file_values(draw: st.DrawFn) -> Any:
+    """A right file in which up to three keys or values have been changed."""
+    values = copy.deepcopy(draw(FILE_VALUES.filter(lambda values: values["scenarios"])))
+    for _ in range(draw(st.integers(1, 3))):
+        path: Any = draw(st.sampled_from(_list_paths(values) or [("scenarios",)]))
+        holder: Any = values
+        for key in path[:-1]:
+            holder = holder[key]
+        match draw(st.sampled_from(["value", "key", "away", "more"])):
+            case "key" if isinstance(holder, dict) and path[-1] in holder:
+                holder[draw(TEXTS) + str(path[-1])] = holder.pop(path[-1])
+            case "away" if len(path) > 1:
+                del holder[path[-1]]
+            case "more" if isinstance(holder, dict):
+                holder[draw(TEXTS)] = draw(_WRONG_VALUES)
+            case _ if isinstance(holder, list) or path[-1] in holder:
+                holder[path[-1]] = draw(_WRONG_VALUES)
+    return values
+
+
+DAMAGED_FILE_VALUES = _damaged_file_values()
+"""A whole scenario file with a few mistakes, as plain values; now and then a change is none."""

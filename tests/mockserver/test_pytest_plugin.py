@@ -10,7 +10,16 @@ import pytest
 import mockserver.access
 import mockserver.server  # noqa: F401
 
-PLUGIN = ("-p", "no:mockserver", "-p", "mockserver.pytest_plugin", "-p", "no:cacheprovider")
+PLUGIN = (
+    "-p",
+    "no:mockserver",
+    "-p",
+    "mockserver.pytest_plugin",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:hypothesispytest",
+)
 
 ASK = dedent("""
     import json, os, urllib.request
@@ -186,4 +195,4 @@ def test_loaded_by_its_entry_point_it_imports_nothing_heavy_until_the_fixture_is
             assert "mockserver.server" in sys.modules
         """
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    pytester.runpytest_subprocess("-p", "no:hypothesispytest").assert_outcomes(passed=2)

@@ -1,0 +1,167 @@
+"""Reply + request + delivery -> what a right consumer must report: the oracle of every test.
+
+A right consumer's outcome depends on the reply, never on the delivery; if the delivery is broken, it must say so. Outcomes
+are computed here and never written by hand. They have the shape of the consumer protocol: content, tool_calls, refusal,
+reasoning, finish_reason, usage, error; with several choices a list of such objects under `choices`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
+
+from msgspec.structs import replace as replace_struct
+
+from mockserver.faults import AnyFault
+from mockserver.faults.cuts import Truncate
+from mockserver.quirks import QUIRKS
+from mockserver.quirks.quirk import Right
+from mockserver.reply import CompletedChoice
+from mockserver.sse import Event
+from mockserver.stream import Stream
+
+FIELDS = ("content", "tool_calls", "refusal", "reasoning", "finish_reason")
+"""The fields of a choice's outcome."""
+
+_SEVERITY: dict[Right, int] = {"same": 0, "either": 1, "error": 2}
+_COMPARED_EVENTS = 2_000
+"""How many events are compared to learn whether a quirk or fault acts; in a longer stream all are taken to act."""
+
+
+class _Any:
+    """Stands for a value of which nothing is expected."""
+
+    def __repr__(self) -> str:
+        return "any"
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+ANY: Final = _Any()
+"""A field that the delivery does not carry: whatever a consumer reports there is right."""
+
+Outcome = Mapping[str, Any]
+"""What a consumer made of a stream, or must make of it; fields of the latter may be `ANY`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a right consumer reports.
+
+    `right` is `same` (the outcome, without an error), `error` (an error; text it kept is a prefix of the outcome's), or
+    `either`. `because` says what of the delivery decides so.
+    """
+
+    right: Right
+    outcome: Outcome
+    because: tuple[str, ...] = ()
+
+
+def expect(stream: Stream) -> Expected:
+    """The oracle: what a right consumer must report of a stream."""
+    delivery = stream.delivery
+    rights: list[tuple[Right, str]] = [("same", "")]
+    hidden: set[str] = set(delivery.hides)
+    for quirk in _acting_quirks(stream):
+        rights.append((QUIRKS[quirk].right, quirk))
+        hidden |= set(QUIRKS[quirk].hides)
+    for fault in _acting_faults(stream):
+        name = str(fault.__struct_config__.tag)
+        rights.append((fault.right, name))
+        hidden |= set(fault.hides)
+    rights += [(insert.right, "an insertion") for insert in delivery.inserts]
+    if delivery.raw is not None:
+        rights.append((delivery.raw.right, "the raw stream"))
+    right: Right = max((right for right, _ in rights), key=_SEVERITY.__getitem__)
+    if delivery.right is not None:
+        right = delivery.right
+    elif not stream.request.include_usage:
+        hidden.add("usage")
+    because = tuple(name for own, name in rights if name and own == right)
+    return Expected(right, make_outcome(stream, hidden), because)
+
+
+def make_outcome(stream: Stream, hidden: Iterable[str] = ()) -> dict[str, Any]:
+    """The outcome of a stream that is wholly understood; hidden fields are `ANY`."""
+    hides = set(hidden)
+    choices = [_choice_outcome(choice, hides) for choice in stream.completion.choices]
+    usage = {key: stream.completion.usage[key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
+    shared = {"usage": ANY if "usage" in hides else usage, "error": None}
+    return {**choices[0], **shared} if len(choices) == 1 else {"choices": choices, **shared}
+
+
+def _choice_outcome(choice: CompletedChoice, hides: set[str]) -> dict[str, Any]:
+    calls = [
+        {
+            "id": ANY if "tool_ids" in hides else call.id,
+            "type": call.type,
+            "name": call.name,
+            ("arguments" if call.type == "function" else "input"): call.text,
+        }
+        for call in choice.calls
+    ]
+    if choice.function_name is not None:
+        calls = [{"id": ANY, "type": "function", "name": choice.function_name,
+                  "arguments": choice.text("function_call") or ""}]  # fmt: skip
+    outcome = {
+        "content": choice.text("content"),
+        "tool_calls": calls,
+        "refusal": choice.text("refusal"),
+        "reasoning": choice.text("reasoning"),
+        "finish_reason": choice.finish_reason,
+    }
+    return {field: ANY if field in hides else value for field, value in outcome.items()}
+
+
+def _acting_quirks(stream: Stream) -> Iterator[str]:
+    """The quirks without which the events would be others."""
+    quirks = stream.delivery.quirks
+    for quirk in quirks:
+        if QUIRKS[quirk].right == "same" and not QUIRKS[quirk].hides:
+            continue
+        others = tuple(other for other in quirks if other != quirk)
+        bare = replace(stream, delivery=replace_struct(stream.delivery, quirks=others), faults=())
+        if _differ(replace(stream, faults=()).events(), bare.events()):
+            yield quirk
+
+
+def _acting_faults(stream: Stream) -> Iterator[AnyFault]:
+    """The faults that change something: whose event, or whose place, comes."""
+    bare = replace(stream, faults=())
+    for fault in stream.faults:
+        if fault.arrow == "events":
+            if _differ(fault.on_events(bare.events(), stream.around), bare.events()):
+                yield fault
+        elif not isinstance(fault, Truncate) or _comes(fault, bare.events()):
+            yield fault
+
+
+def _comes(fault: Truncate, events: Iterable[Event]) -> bool:
+    target = fault.at.target
+    return target is None or any(target.names(number, event.kind) for number, event in enumerate(events))
+
+
+def _differ(one: Iterable[Event], other: Iterable[Event]) -> bool:
+    first, second = (list(islice(events, _COMPARED_EVENTS)) for events in (one, other))
+    return first != second or len(first) == _COMPARED_EVENTS
+
+
+def compare(expected: Any, got: Any, place: str = "") -> Iterator[str]:
+    """The differences between an expected outcome and one that was reported, each in words; none if they agree.
+
+    Text that is absent, null or empty is all the same, and so are no tool calls. Numbers of usage that the expectation does
+    not name are not compared.
+    """
+    if expected is ANY or (not expected and not got):
+        return
+    if isinstance(expected, Mapping) and isinstance(got, Mapping):
+        for key, value in expected.items():
+            yield from compare(value, got.get(key), f"{place}.{key}" if place else key)
+    elif isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got):
+        for k, (a, b) in enumerate(zip(expected, got, strict=True)):
+            yield from compare(a, b, f"{place}[{k}]")
+    elif expected != got or isinstance(expected, bool) != isinstance(got, bool):
+        yield f"{place}: expected {expected!r}, got {got!r}"

@@ -1,0 +1,293 @@
+"""MockServer as its users see it, over real sockets; what it shares with `mockserver serve`."""
+
+import math
+import socket
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from mockserver import ScenarioError, StartError, UsageError
+from mockserver.clock import JumpClock
+from mockserver.scenario import Scenario
+from mockserver.server import MockServer, build_service, client_environment, server_url
+from tests.support import RawClient, chat, open_descriptors, render_request, wait_until
+
+
+def ask(server: MockServer, content: str = "hello", **headers: str) -> str:
+    with RawClient(server) as client:
+        return client.ask(chat(content, stream=False), **headers).content
+
+
+def refuses(url: str) -> bool:
+    """Whether nobody listens any more."""
+    address = urlsplit(url)
+    assert address.hostname
+    assert address.port
+    try:
+        socket.create_connection((address.hostname, address.port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_it_answers_while_the_with_statement_lasts_and_leaves_nothing_behind() -> None:
+    threads, descriptors = threading.active_count(), open_descriptors()
+    with MockServer() as server:
+        assert ask(server, "What's 1+1? Answer in one word.") == "Two."
+        url = server.url
+    assert threading.active_count() == threads
+    assert open_descriptors() == descriptors
+    assert refuses(url)
+
+
+@pytest.mark.anyio
+async def test_it_is_an_async_context_manager_as_well() -> None:
+    async with MockServer() as server:
+        assert ask(server, "What's 1+1? Answer in one word.") == "Two."
+    assert refuses(server.url)
+
+
+def test_a_hundred_may_be_started_and_stopped_in_one_process() -> None:
+    with MockServer():
+        pass  # whatever is made once for all is made now
+    threads, descriptors = threading.active_count(), open_descriptors()
+    for _ in range(100):
+        with MockServer() as server, RawClient(server) as client:
+            assert client.ask(method="GET", path="/healthz").status == 200
+    assert threading.active_count() == threads
+    assert open_descriptors() == descriptors
+
+
+def test_it_stops_at_once_though_streams_are_open() -> None:
+    server = MockServer().start()
+    slow = server.reply("one two three", timing={"ttft": 0, "itl": "1h"})
+    with RawClient(server) as client:
+        client.send(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: mock\r\ncontent-length: 2\r\n\r\n"
+        )  # a body that never comes
+        with RawClient(server) as other:
+            other.send(render_request(chat()))
+            other.read_until(b"one")
+            server.stop()
+            assert other.read_to_end() in ("FIN", "RST")
+        assert client.read_to_end() in ("FIN", "RST")
+    assert slow.name in [exchange.scenario for exchange in server.requests]
+    assert {exchange.ended for exchange in server.requests} <= {"client left (stopped)", "stopped"}
+
+
+def test_it_may_be_started_again_and_keeps_its_port() -> None:
+    server = MockServer()
+    with server:
+        url = server.url
+    with server:
+        assert server.url == url
+        assert ask(server, "What's 1+1? Answer in one word.") == "Two."
+
+
+def test_started_twice_is_an_error_and_stopped_twice_is_none() -> None:
+    with MockServer() as server:
+        with pytest.raises(UsageError, match="running already"):
+            server.start()
+        server.stop()
+        server.stop()
+
+
+def test_a_taken_port_is_a_clear_error_and_leaves_nothing_open() -> None:
+    with MockServer() as server:
+        port = int(server.url.rpartition(":")[2])
+        descriptors = open_descriptors()
+        with pytest.raises(StartError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*in use; another port"):
+            MockServer(port=port).start()
+        assert open_descriptors() == descriptors
+
+
+def test_without_a_port_there_is_no_url() -> None:
+    with pytest.raises(UsageError, match="start it first"):
+        _ = MockServer().url
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("localhost", "http://localhost:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("", "http://127.0.0.1:80"),
+        ("::", "http://[::1]:80"),
+        ("::1", "http://[::1]:80"),
+    ],
+)
+def test_a_server_is_reached_on_its_own_machine_wherever_it_listens(host: str, url: str) -> None:
+    assert server_url(host, 80) == url
+
+
+def test_scenarios_come_from_files_folders_objects_and_mappings_in_the_order_given(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("{name: filed, reply: from a file}")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "b.json").write_text('{"name": "foldered", "reply": "from a folder"}')
+    made = Scenario.of({"name": "made", "reply": "from an object"})
+    with MockServer(tmp_path / "a.yaml", str(folder), made, {"name": "said", "reply": "from a mapping"}) as server:
+        assert [scenario.name for scenario in server.scenarios[:4]] == ["filed", "foldered", "made", "said"]
+        assert ask(server) == "from a file"
+        with RawClient(server) as client:
+            body = chat(stream=False)
+            assert client.ask(body, path="/scenarios/foldered/v1/chat/completions").content == "from a folder"
+            assert client.ask(body, x_mock_scenario="made").content == "from an object"
+            assert client.ask({**body, "model": "said"}).content == "from a mapping"
+
+
+def test_a_wrong_scenario_is_told_when_the_server_is_made() -> None:
+    with pytest.raises(ScenarioError, match="repyl"):
+        MockServer({"name": "wrong", "repyl": "?"})
+
+
+def test_a_scenario_of_ones_own_takes_the_place_of_a_default_one() -> None:
+    with MockServer({"name": "one-plus-one", "reply": "Three."}) as server:
+        assert [scenario.name for scenario in server.scenarios].count("one-plus-one") == 1
+        assert ask(server, "What's 1+1? Answer in one word.") == "Three."
+
+
+def test_strict_knows_only_the_scenarios_it_was_given_and_says_why_none_matched() -> None:
+    with (
+        MockServer({"name": "bye", "match": {"last_user": "bye"}, "reply": "Bye."}, strict=True) as server,
+        RawClient(server) as client,
+    ):
+        answer = client.ask(chat("hello", stream=False))
+        assert answer.status == 404
+        assert "bye: expected the last user message to equal 'bye', got 'hello'" in answer.json["error"]["message"]
+        assert ask(server, "bye") == "Bye."
+
+
+def test_reply_answers_from_now_on_the_newest_first() -> None:
+    with MockServer() as server:
+        server.reply("first")
+        assert ask(server) == "first"
+        server.reply("second", match={"last_user": {"contains": "2"}})
+        assert ask(server, "2") == "second"
+        assert ask(server, "1") == "first"
+
+
+def test_reply_takes_the_keywords_of_a_scenario_and_of_a_reply() -> None:
+    with MockServer() as server:
+        scenario = server.reply(
+            name="calls",
+            description="d",
+            seed=7,
+            match={"model": "gpt-*"},
+            tool_calls=[{"name": "f"}],
+            timing={"ttft": "1ms"},
+        )
+        assert (scenario.name, scenario.description, scenario.seed) == ("calls", "d", 7)
+        with RawClient(server) as client:
+            message = client.ask(chat(stream=False)).json["choices"][0]["message"]
+        assert [call["function"]["name"] for call in message["tool_calls"]] == ["f"]
+        error = server.reply(error={"status": 503})
+        assert error.name == "reply-2"
+        with RawClient(server) as client:
+            assert client.ask(chat(stream=False)).status == 503
+
+
+def test_an_added_scenario_takes_the_place_of_one_of_the_same_name() -> None:
+    with MockServer() as server:
+        [first] = server.add({"name": "mine", "reply": "old"})
+        [second] = server.add(Scenario.of({"name": "mine", "reply": "new"}))
+        assert ask(server) == "new"
+        assert server.scenarios.count(second) == 1
+        assert first not in server.scenarios
+
+
+def test_an_added_file_brings_its_models_and_reset_forgets_them(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("models: [known]\nscenarios: [{name: filed, reply: from a file}]")
+    with MockServer() as server, RawClient(server) as client:
+        server.add(tmp_path / "a.yaml")
+        assert client.ask(chat(stream=False)).status == 404
+        assert client.ask({**chat(stream=False), "model": "known"}).content == "from a file"
+        server.reset()
+        assert client.ask(chat("What's 1+1? Answer in one word.", stream=False)).content == "Two."
+
+
+def test_requests_tell_what_was_asked_and_reset_forgets_it() -> None:
+    with MockServer() as server:
+        before = server.scenarios
+        server.reply("yes", name="mine")
+        ask(server, "hello", x_stainless_retry_count="2")
+        [asked] = server.requests
+        wait_until(lambda: asked.ended)
+        assert (asked.method, asked.path, asked.status, asked.scenario) == ("POST", "/v1/chat/completions", 200, "mine")
+        assert asked.body["messages"] == [{"role": "user", "content": "hello"}]
+        assert (asked.why, asked.ended, asked.retry_count) == ("first match", "complete", 2)
+        server.reset()
+        assert server.requests == []
+        assert server.scenarios == before
+        assert server.reply("again").name == "reply-1"
+
+
+def test_reset_begins_sequences_anew() -> None:
+    turns = [{"error": {"status": 429}}, {"reply": "here now"}]
+    with MockServer({"name": "flaky", "sequence": turns}) as server, RawClient(server) as client:
+        assert [client.ask(chat(stream=False)).status for _ in range(3)] == [429, 200, 200]
+        server.reset()
+        assert client.ask(chat(stream=False)).status == 429
+
+
+def test_a_scenario_url_names_the_scenario() -> None:
+    with MockServer({"name": "a", "reply": "A"}, {"name": "b", "reply": "B"}) as server:
+        assert server.scenario_url("b") == f"{server.url}/scenarios/b/v1"
+        with RawClient(server) as client:
+            path = server.scenario_url("b").removeprefix(server.url) + "/chat/completions"
+            assert client.ask(chat(stream=False), path=path).content == "B"
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
+    def bytes_of(seed: int) -> bytes:
+        with MockServer(seed=seed, clock=JumpClock()) as server, RawClient(server) as client:
+            return client.ask(chat("Tell me something.")).raw
+
+    assert bytes_of(1) == bytes_of(1) != bytes_of(2)
+
+
+def test_ids_come_from_the_generator_it_was_given() -> None:
+    with MockServer(ids=lambda prefix, key: f"{prefix}mine") as server, RawClient(server) as client:
+        assert client.ask(chat(stream=False)).json["id"] == "chatcmpl-mine"
+
+
+def test_a_tokenizer_may_be_a_function() -> None:
+    with MockServer({"name": "a", "reply": "abc"}, tokenizer=list) as server, RawClient(server) as client:
+        assert client.ask(chat(stream=False)).json["usage"]["completion_tokens"] == 3
+
+
+@pytest.mark.parametrize("scale", [-1.0, math.inf, math.nan])
+def test_a_time_scale_that_is_no_stretch_is_refused(scale: float) -> None:
+    with pytest.raises(UsageError, match="time_scale: expected 0 or more, got"):
+        build_service(time_scale=scale)
+
+
+def test_with_time_scale_0_an_hour_takes_no_time() -> None:
+    with MockServer({"name": "slow", "reply": "a b c", "timing": {"ttft": "1h", "itl": "1h"}}, time_scale=0) as server:
+        assert ask(server) == "a b c"
+
+
+def test_the_environment_points_a_client_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with MockServer(api_key="sk-mine") as server:
+        assert server.environment == {
+            "OPENAI_BASE_URL": server.base_url,
+            "OPENAI_API_KEY": "sk-mine",
+            "NO_PROXY": "127.0.0.1,localhost,::1",
+            "no_proxy": "127.0.0.1,localhost,::1",
+        }
+
+
+def test_the_environment_keeps_what_goes_past_a_proxy_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "localhost,upper.example")
+    monkeypatch.setenv("no_proxy", "lower.example")
+    environment = client_environment("http://x/v1")
+    assert environment["OPENAI_API_KEY"] == "test"
+    assert environment["NO_PROXY"] == "localhost,upper.example,127.0.0.1,::1"
+    assert environment["no_proxy"] == "lower.example,127.0.0.1,localhost,::1"
+    monkeypatch.delenv("no_proxy")
+    assert client_environment("http://x/v1")["no_proxy"] == "localhost,upper.example,127.0.0.1,::1"
