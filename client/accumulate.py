@@ -32,6 +32,7 @@ from client.textchunk import TextChunk
 __all__ = ["Accumulator", "accumulate"]
 
 HEAD_KEYS = ("id", "created", "model", "service_tier", "system_fingerprint")
+REQUIRED_KEYS = frozenset({"id", "created", "model"})
 CHUNK_KEYS = frozenset({*HEAD_KEYS, "object", "choices", "usage", "obfuscation"})
 
 
@@ -87,7 +88,7 @@ class Accumulator:
             x_groq = extra.get("x_groq")
             if isinstance(x_groq, Mapping) and isinstance(x_groq.get("usage"), Mapping):
                 self._usage_elsewhere = x_groq["usage"] or self._usage_elsewhere
-        elif all(self._head.get(key) for key in HEAD_KEYS if key in chunk):
+        elif all(self._head.get(key) for key in HEAD_KEYS if key in chunk or key in REQUIRED_KEYS):
             self._plain = tuple(chunk)
 
     def _add_choice(self, choice: object, place: int) -> Delta:

@@ -4,9 +4,12 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mockserver.request import ChatRequest
+
+if TYPE_CHECKING:
+    from mockserver.plan import Plan
 
 _COUNT = re.compile("[0-9]{1,9}")
 
@@ -52,6 +55,7 @@ class Exchange:
     bytes_sent: int = 0
     bytes_acknowledged: int | None = None
     late_s: float = 0.0
+    plan: "Plan | None" = None
     played: list[Played] = field(default_factory=list)
 
     @property

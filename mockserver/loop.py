@@ -96,14 +96,15 @@ class LoopServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        for connection in list(self.server_state.connections):
-            connection.stop()  # type: ignore[union-attr]
+        # What was accepted a moment ago joins the connections in the next rounds of the loop; their loss is told then, too.
+        while self.server_state.connections:
+            for connection in list(self.server_state.connections):
+                connection.stop()  # type: ignore[union-attr]
+            await asyncio.sleep(0)
         tasks = list(self.server_state.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        while self.server_state.connections:  # their loss is told in the next rounds of the loop
-            await asyncio.sleep(0)
         for server in self.servers:
             await server.wait_closed()
 

@@ -26,12 +26,14 @@ _LONGEST_MESSAGE = 300
 _extend: Any = extend  # has no types
 
 
-def find_mistakes(root: Node, file: str | None = None, hidden: int = 0) -> Iterator[Problem]:
-    """Every mistake in the tree of a scenario file.
+def find_mistakes(
+    root: Node, file: str | None = None, hidden: int = 0, kind: type[msgspec.Struct] = ScenarioFile
+) -> Iterator[Problem]:
+    """Every mistake in a tree that is to be a `kind`.
 
     `hidden` counts the keys at the beginning of each place that the user did not write.
     """
-    for error in _validator().iter_errors(root.value):
+    for error in _validator(kind).iter_errors(root.value):
         path: Path = tuple(error.absolute_path)
         line, node = root.locate(path)
         message, remedy = SAY.get(str(error.validator), say_as_it_is)(error, node)
@@ -41,11 +43,11 @@ def find_mistakes(root: Node, file: str | None = None, hidden: int = 0) -> Itera
 
 
 @cache
-def _schema() -> JsonSchema:
-    schema = msgspec.json.schema(ScenarioFile, schema_hook=lambda kind: {"shorthand": kind})
+def _schema(kind: type[msgspec.Struct]) -> JsonSchema:
+    schema = msgspec.json.schema(kind, schema_hook=lambda shorthand: {"shorthand": shorthand})
     definitions = schema["$defs"]
-    for name, kind in _find_structs().items():
-        definitions[name]["struct"] = kind
+    for name, struct in _find_structs(kind).items():
+        definitions[name]["struct"] = struct
     for definition in definitions.values():
         definition["deeper"] = {  # each key that is known one level down, and where
             key: name
@@ -56,10 +58,10 @@ def _schema() -> JsonSchema:
     return schema
 
 
-def _find_structs() -> dict[str, type[msgspec.Struct]]:
+def _find_structs(kind: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct]]:
     """The classes behind the schema's definitions, by name."""
     found: dict[str, type[msgspec.Struct]] = {}
-    waiting: list[Any] = [msgspec.inspect.type_info(ScenarioFile)]
+    waiting: list[Any] = [msgspec.inspect.type_info(kind)]
     while waiting:
         info = waiting.pop()
         if isinstance(info, msgspec.inspect.StructType):
@@ -101,7 +103,6 @@ def _check_struct(_: Any, kind: type[msgspec.Struct], value: Any, __: JsonSchema
 
 
 _PATH = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)` - at ")
 
 
 def _prune(values: Any, message: str) -> bool:
@@ -114,8 +115,6 @@ def _prune(values: Any, message: str) -> bool:
         if index == "...":  # any key of a mapping
             break
         path.append(key or int(index))
-    if unknown := _UNKNOWN.match(message):
-        path.append(unknown[1])
     while isinstance(path[-1], int):  # an item taken out would rename those after it
         path.pop()
     for step in path[:-1]:
@@ -154,8 +153,9 @@ def _check_any_of(
     if "discriminator" in schema and isinstance(value, dict):
         yield from _check_tagged(validator, schema["discriminator"], value)
         return
-    if fitting := [option for option in options if _fits(validator, option, value)]:
-        yield from min((list(validator.descend(value, option)) for option in fitting), key=len)
+    fitting = next((option for option in options if _fits(validator, option, value)), None)
+    if fitting is not None:
+        yield from validator.descend(value, fitting)
     else:
         kinds = dict.fromkeys(kind for option in options for kind in _kinds(option) if kind != "null")
         yield ValidationError("", validator="type", validator_value=list(kinds))
@@ -191,7 +191,7 @@ def _kinds(option: JsonSchema) -> list[str]:
 
 
 @cache
-def _validator() -> Any:
+def _validator(kind: type[msgspec.Struct]) -> Any:
     base: Any = Draft202012Validator
     keywords = {
         "shorthand": _check_shorthand,
@@ -202,4 +202,4 @@ def _validator() -> Any:
     }
     # 2.0 is a whole number to JSON Schema, but not to msgspec
     checker = base.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    return _extend(base, keywords, type_checker=checker)(_schema())
+    return _extend(base, keywords, type_checker=checker)(_schema(kind))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar, Self
 
 from mockserver.shorthand import JsonSchema, shorthand
-from mockserver.sse import Slice, split_slice
+from mockserver.sse import SLICE_BYTES, Slice, split_slice
 
 EVENT_NAMES = ("role", "finish", "usage", "done")
 _SIMPLE = ("before_reply", "before_headers", "after_headers", "after_finish", "after_done")
@@ -40,8 +40,8 @@ class EventRef:
         return self.value
 
     def names(self, number: int | None, kind: str) -> bool:
-        """Whether this is the event with that number and kind."""
-        return number is not None and self.value in (number, kind)
+        """Whether this is the event with that number and kind. A body that is no stream is one event, however called."""
+        return number is not None and (kind == "whole" or self.value in (number, kind))
 
 
 @shorthand
@@ -102,27 +102,40 @@ def split_at(
 ) -> Iterator[tuple[bool, Slice]]:
     """The slices of a stream, each with whether it stands behind `place`. A slice in which the place lies is cut in two.
 
-    Inside an event means: after the first half of its bytes, as far as they are rendered in one slice. With several choices
-    the finish is the last of `last_finish` finish events. A place that does not come is behind everything; `in_body`: the
-    slices are a body alone, which stands behind the headers as a whole.
+    Inside an event means: after the first half of its bytes, and of a very long one after half of its first 64 KiB. With
+    several choices the finish is the last of `last_finish` finish events. A place that does not come is behind everything;
+    `in_body`: the slices are a body alone, which stands behind the headers as a whole.
     """
-    passed = place.target is None and (in_body or place.kind != "after_headers")
-    finishes = 0
+    passed = place.kind == "before_reply" or (in_body and place.target is None)
+    finishes = size = 0
+    event: list[Slice] = []
     for piece in pieces:
         finishes += piece.kind == "finish" and piece.starts
-        if passed or not _is_at(place, piece, finishes >= last_finish):
-            yield passed, piece
-        elif place.kind == "before_event":
+        here = not passed and _is_at(place, piece, finishes >= last_finish)
+        if here and place.kind == "inside_event":
+            event.append(piece)
+            size += len(piece.data)
+            if not piece.ends and size < SLICE_BYTES:
+                continue
             passed = True
-            yield True, piece
-        elif place.kind == "inside_event":
-            passed = True
-            one, other = split_slice(piece, len(piece.data) // 2)
-            yield False, one
-            yield True, other
+            yield from _halve(event, size // 2)
         else:
-            passed = piece.ends
-            yield False, piece
+            passed = passed or (here and place.kind.startswith("before"))
+            yield passed, piece
+            passed = passed or (here and piece.ends)
+    if not passed:
+        yield from _halve(event, size // 2)
+
+
+def _halve(event: list[Slice], before: int) -> Iterator[tuple[bool, Slice]]:
+    """The slices of an event, each with whether it stands behind the first `before` bytes."""
+    for piece in event:
+        if 0 < before < len(piece.data):
+            one, piece = split_slice(piece, before)
+            yield False, one
+            before = 0
+        yield not before, piece
+        before -= min(before, len(piece.data))
 
 
 def _is_at(place: Place, piece: Slice, is_last_finish: bool) -> bool:

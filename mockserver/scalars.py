@@ -17,7 +17,6 @@ from mockserver.shapes import Place, Shape, UnsatisfiableError
 
 _LOWER = ("minimum", "exclusiveMinimum")
 _UPPER = ("maximum", "exclusiveMaximum")
-_TURNS_AS_USUAL = 16
 _LARGEST = Fraction(10) ** 300
 _SAFE_INTEGER = 2**53
 
@@ -118,7 +117,7 @@ def _shaped_string(shape: Shape, spot: Spot, shortest: int, longest: int | None)
 
 def _format_samples(formats: list[str], spot: Spot) -> Iterator[str]:
     for name in formats:
-        for attempt in range(8):
+        for attempt in range(ATTEMPTS):
             yield FORMATS[name].make(spot.dice.at(name, spot.turn, attempt))
 
 
@@ -153,8 +152,10 @@ def make_number(shape: Shape, spot: Spot, *, integral: bool) -> int | float:
     base = Fraction(0)
     if step is None:
         base, step = _grid(low, high)
-    usual = number_range([*spot.names, shape.first_text("title")]) if spot.turn < _TURNS_AS_USUAL else None
-    first, last = _window(low, high, base, step, usual)
+    usual = number_range([*spot.names, shape.first_text("title")])
+    first, last = _usual_window(low, high, base, step, usual) if usual else (0, -1)
+    if spot.turn >= last - first:
+        first, last = _window(low, high, base, step)
     for attempt in range(ATTEMPTS if first <= last else 0):
         index = first + (spot.index(last - first + 1, "number") + attempt) % (last - first + 1)
         # Binary fractions are seldom exact multiples; whole numbers among them are.
@@ -192,15 +193,17 @@ def _grid(low: Fraction | None, high: Fraction | None) -> tuple[Fraction, Fracti
     return low, (high - low) / 16 or Fraction(1)
 
 
-def _window(
-    low: Fraction | None, high: Fraction | None, base: Fraction, step: Fraction, usual: tuple[int, int] | None
+def _usual_window(
+    low: Fraction | None, high: Fraction | None, base: Fraction, step: Fraction, usual: tuple[int, int]
 ) -> tuple[int, int]:
-    """The first and last index on the grid: within the bounds, in the usual range if the bounds let it, and near zero."""
-    if usual is not None:
-        from_ = Fraction(usual[0]) if low is None else max(low, Fraction(usual[0]))
-        to = Fraction(usual[1]) if high is None else min(high, Fraction(usual[1]))
-        if (first := ceil((from_ - base) / step)) < (last := floor((to - base) / step)):
-            return first, last
+    """The first and last index on the grid that are both usual and allowed; in the wrong order if there are none."""
+    from_ = Fraction(usual[0]) if low is None else max(low, Fraction(usual[0]))
+    to = Fraction(usual[1]) if high is None else min(high, Fraction(usual[1]))
+    return ceil((from_ - base) / step), floor((to - base) / step)
+
+
+def _window(low: Fraction | None, high: Fraction | None, base: Fraction, step: Fraction) -> tuple[int, int]:
+    """The first and last index on the grid: within the bounds, and no further from zero than need be."""
     wide = max(10, floor(100 / step))
     lowest = None if low is None else ceil((low - base) / step)
     highest = None if high is None else floor((high - base) / step)

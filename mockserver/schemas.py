@@ -171,12 +171,17 @@ def _own_height(kind: str, shape: Shape, known: Callable[[Schema], float]) -> fl
 
 
 def _choices(schema: dict[str, Any]) -> Iterator[tuple[Schema, ...]]:
-    """The open choices of a schema: the branches of `anyOf` and `oneOf`, and the two ways through an `if`."""
+    """The open choices of a schema: branches, the two ways through an `if`, and whether a property is there at all."""
     for keyword in ("anyOf", "oneOf"):
         if keyword in schema:
             yield tuple(schema[keyword])
     if "if" in schema:
         yield {"allOf": [schema["if"], schema.get("then", True)]}, schema.get("else", True)
+    for keyword in ("dependentSchemas", "dependencies"):
+        for name, brought in schema.get(keyword, {}).items():
+            # The older keyword also takes a list of names.
+            along = {"required": brought} if isinstance(brought, list) else brought
+            yield {"allOf": [{"required": [name]}, along]}, {"properties": {name: False}}
 
 
 def _subschemas(schema: dict[str, Any]) -> Iterator[Any]:

@@ -133,7 +133,7 @@ class ValueMaker:
             )
         described = shape.property_names
         optional = [name for name in described if name not in needed]
-        chosen = [name for name in optional if not _is_ending(spot) and spot.dice.roll(4, "optional", name)]
+        chosen = [name for name in optional if not _is_ending(spot) and spot.index(4, "optional", name)]
         room = len(optional) if most is None else most - len(needed)
         wanted = {*needed, *chosen[:room]}
         made: dict[str, Any] = {}

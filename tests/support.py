@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
+from mockserver.connection import Connection
 from mockserver.server import MockServer
 
 End = Literal["FIN", "RST", "timeout"]
@@ -278,3 +279,10 @@ def held(server: MockServer) -> tuple[int, int]:
 def open_descriptors() -> int:
     """How many descriptors this process has open, the one that counts them left out."""
     return len(os.listdir("/dev/fd")) - 1
+
+
+def lent_connections(server: MockServer) -> list[Connection]:
+    """The connections that are lent at the moment: one for each request that waits for its answer or is getting it."""
+    assert server._thread is not None
+    protocols = list(server._thread._server.server_state.connections)
+    return [connection for protocol in protocols for connection in list(getattr(protocol, "lent", ()))]

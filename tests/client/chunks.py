@@ -55,6 +55,15 @@ parts = st.sampled_from(
         {"type": "image", "url": "e"},
     ]
 )
+audio = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": words,
+        "data": st.sampled_from(["QQ==", "QUI=", "QUJD", "?="]),
+        "transcript": words,
+        "expires_at": st.just(9),
+    },
+)
 deltas = st.fixed_dictionaries(
     {},
     optional={
@@ -65,23 +74,16 @@ deltas = st.fixed_dictionaries(
         "reasoning_content": maybe_words,
         "tool_calls": st.none() | st.lists(pieces, max_size=3),
         "function_call": st.none() | functions,
-        "audio": st.none()
-        | st.fixed_dictionaries(
-            {},
-            optional={
-                "id": words,
-                "data": st.sampled_from(["QQ==", "QUI=", "QUJD", "?="]),
-                "transcript": words,
-                "expires_at": st.just(9),
-            },
-        ),
+        "audio": st.none() | audio,
         "unknown": values,
     },
 )
 logprobs = st.fixed_dictionaries(
     {}, optional={"content": st.none() | st.lists(values, max_size=2), "refusal": st.none()}
 )
-usages = st.none() | st.just({}) | st.fixed_dictionaries({"prompt_tokens": st.integers(0, 9)})
+usages: st.SearchStrategy[dict[str, int] | None] = (
+    st.none() | st.just({}) | st.fixed_dictionaries({"prompt_tokens": st.integers(0, 9)})
+)
 choices = st.fixed_dictionaries(
     {},
     optional={

@@ -20,9 +20,14 @@ HELLO = Completion(
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
 
-def with_first(**changes: object) -> Completion:
+def hello(**changes: Any) -> Completion:
+    """HELLO with changes."""
+    return msgspec.structs.replace(HELLO, **changes)
+
+
+def with_first(**changes: Any) -> Completion:
     """HELLO with a changed choice."""
-    return msgspec.structs.replace(HELLO, choices=(msgspec.structs.replace(HELLO.first, **changes),))
+    return hello(choices=(msgspec.structs.replace(HELLO.first, **changes),))
 
 
 def test_the_plain_stream_comes_to_its_completion() -> None:
@@ -53,115 +58,231 @@ SAME: dict[str, tuple[list[dict[str, Any]], Completion]] = {
     "role other": (each_delta(role="tool"), with_first(role="tool")),
     "content null first": ([chunk({"role": "assistant", "content": None}), *PLAIN[1:]], HELLO),
     "empty deltas": ([PLAIN[0], chunk(), text(""), PLAIN[1], chunk(), PLAIN[2], chunk(), PLAIN[3]], HELLO),
-    "delta null": (PLAIN[:3] + [{**HEAD, "choices": [{"index": 0, "delta": None, "finish_reason": "stop"}]}], HELLO),
-    "delta missing": (PLAIN[:3] + [{**HEAD, "choices": [{"index": 0, "finish_reason": "stop"}]}], HELLO),
+    "delta null": ([*PLAIN[:3], {**HEAD, "choices": [{"index": 0, "delta": None, "finish_reason": "stop"}]}], HELLO),
+    "delta missing": ([*PLAIN[:3], {**HEAD, "choices": [{"index": 0, "finish_reason": "stop"}]}], HELLO),
     "message in place of delta": (
-        [{**HEAD, "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]}],
+        [
+            {
+                **HEAD,
+                "choices": [
+                    {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+                ],
+            }
+        ],
         HELLO,
     ),
     "message beside delta": (each_choice(message={"content": "no"}), HELLO),
     "finish with content": ([PLAIN[0], text("Hel"), text("lo", "stop")], HELLO),
-    "finish empty until the end": (each(lambda one: one["choices"][0].update(finish_reason=one["choices"][0]["finish_reason"] or "")), HELLO),
+    "finish empty until the end": (
+        each(lambda one: one["choices"][0].update(finish_reason=one["choices"][0]["finish_reason"] or "")),
+        HELLO,
+    ),
     "finish said twice": ([*PLAIN, chunk(finish="stop"), chunk()], HELLO),
-    "finish changed by a late filter": ([*PLAIN, chunk(finish="content_filter")], with_first(finish_reason="content_filter")),
+    "finish changed by a late filter": (
+        [*PLAIN, chunk(finish="content_filter")],
+        with_first(finish_reason="content_filter"),
+    ),
     "finish unknown": ([*PLAIN[:3], chunk(finish="eos")], with_first(finish_reason="eos")),
     "choices null": ([{**HEAD, "choices": None}, *PLAIN], HELLO),
-    "choices missing": ([HEAD, *PLAIN, {**HEAD, "usage": USAGE}], msgspec.structs.replace(HELLO, usage=USAGE)),
+    "choices missing": ([HEAD, *PLAIN, {**HEAD, "usage": USAGE}], hello(usage=USAGE)),
     "choices empty in mid-stream": ([PLAIN[0], {**HEAD, "choices": []}, *PLAIN[1:]], HELLO),
     "choice index missing": (each(lambda one: one["choices"][0].pop("index")), HELLO),
-    "id empty": (each(lambda one: one.update(id="")), msgspec.structs.replace(HELLO, id="")),
+    "id empty": (each(lambda one: one.update(id="")), hello(id="")),
     "id changes": ([*PLAIN[:2], {**PLAIN[2], "id": "other"}, PLAIN[3]], HELLO),
-    "created zero": (each(lambda one: one.update(created=0)), msgspec.structs.replace(HELLO, created=None)),
-    "created float": (each(lambda one: one.update(created=1.5)), msgspec.structs.replace(HELLO, created=1.5)),
-    "Azure's first chunk": ([AZURE_FIRST, *PLAIN], msgspec.structs.replace(HELLO, extra={"prompt_filter_results": [1]})),
+    "created zero": (each(lambda one: one.update(created=0)), hello(created=None)),
+    "created float": (each(lambda one: one.update(created=1.5)), hello(created=1.5)),
+    "Azure's first chunk": ([AZURE_FIRST, *PLAIN], hello(extra={"prompt_filter_results": [1]})),
     "Azure's asynchronous filter": (
-        [*PLAIN, {"id": "", "model": "", "choices": [{"index": 0, "finish_reason": None, "content_filter_results": {"hate": {}}, "content_filter_offsets": {"end_offset": 5}}]}],
+        [
+            *PLAIN,
+            {
+                "id": "",
+                "model": "",
+                "choices": [
+                    {
+                        "index": 0,
+                        "finish_reason": None,
+                        "content_filter_results": {"hate": {}},
+                        "content_filter_offsets": {"end_offset": 5},
+                    }
+                ],
+            },
+        ],
         with_first(extra={"content_filter_results": {"hate": {}}, "content_filter_offsets": {"end_offset": 5}}),
     ),
     "usage null until the end": (
         [*each(lambda one: one.update(usage=None)), {**HEAD, "choices": [], "usage": USAGE}],
-        msgspec.structs.replace(HELLO, usage=USAGE),
+        hello(usage=USAGE),
     ),
     "usage in every chunk": (
         [{**one, "usage": {**USAGE, "completion_tokens": k}} for k, one in enumerate(PLAIN)],
-        msgspec.structs.replace(HELLO, usage={**USAGE, "completion_tokens": 3}),
+        hello(usage={**USAGE, "completion_tokens": 3}),
     ),
-    "usage with the finish": ([*PLAIN[:3], {**PLAIN[3], "usage": USAGE}], msgspec.structs.replace(HELLO, usage=USAGE)),
+    "usage with the finish": ([*PLAIN[:3], {**PLAIN[3], "usage": USAGE}], hello(usage=USAGE)),
     "usage, then an empty chunk": (
         [*PLAIN, {**HEAD, "choices": [], "usage": USAGE}, {**HEAD, "choices": [], "usage": None}],
-        msgspec.structs.replace(HELLO, usage=USAGE),
+        hello(usage=USAGE),
     ),
     "usage empty": (each(lambda one: one.update(usage={})), HELLO),
-    "usage in part": ([*PLAIN, {**HEAD, "choices": [], "usage": {"total_tokens": 5}}], msgspec.structs.replace(HELLO, usage={"total_tokens": 5})),
-    "usage in the choice": ([*PLAIN[:3], {**HEAD, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": USAGE}]}], msgspec.structs.replace(HELLO, usage=USAGE)),
+    "usage in part": (
+        [*PLAIN, {**HEAD, "choices": [], "usage": {"total_tokens": 5}}],
+        hello(usage={"total_tokens": 5}),
+    ),
+    "usage in the choice": (
+        [*PLAIN[:3], {**HEAD, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": USAGE}]}],
+        hello(usage=USAGE),
+    ),
     "usage under x_groq": (
         [{**PLAIN[0], "x_groq": {"id": "r"}}, *PLAIN[1:3], {**PLAIN[3], "x_groq": {"id": "r", "usage": USAGE}}],
-        msgspec.structs.replace(HELLO, usage=USAGE, extra={"x_groq": {"id": "r", "usage": USAGE}}),
+        hello(usage=USAGE, extra={"x_groq": {"id": "r", "usage": USAGE}}),
     ),
-    "service tier unknown": (each(lambda one: one.update(service_tier="on_demand")), msgspec.structs.replace(HELLO, service_tier="on_demand")),
-    "service tier late": ([*PLAIN[:3], {**PLAIN[3], "service_tier": "flex"}], msgspec.structs.replace(HELLO, service_tier="flex")),
+    "service tier unknown": (each(lambda one: one.update(service_tier="on_demand")), hello(service_tier="on_demand")),
+    "service tier late": ([*PLAIN[:3], {**PLAIN[3], "service_tier": "flex"}], hello(service_tier="flex")),
     "service tier null at first": (
         [{**PLAIN[0], "service_tier": None}, {**PLAIN[1], "service_tier": "flex"}, *PLAIN[2:]],
-        msgspec.structs.replace(HELLO, service_tier="flex"),
+        hello(service_tier="flex"),
     ),
     "fingerprint changes": (
         [{**one, "system_fingerprint": fp} for one, fp in zip(PLAIN, (None, "a", "b", None), strict=True)],
-        msgspec.structs.replace(HELLO, system_fingerprint="a"),
+        hello(system_fingerprint="a"),
     ),
     "obfuscation": (each(lambda one: one.update(obfuscation="r4N7")), HELLO),
-    "citations": ([*PLAIN[:3], {**PLAIN[3], "citations": ["u"], "provider": None}], msgspec.structs.replace(HELLO, extra={"citations": ["u"]})),
-    "moderation": ([*PLAIN, {**HEAD, "choices": [], "moderation": {"flagged": False}}], msgspec.structs.replace(HELLO, extra={"moderation": {"flagged": False}})),
+    "citations": ([*PLAIN[:3], {**PLAIN[3], "citations": ["u"], "provider": None}], hello(extra={"citations": ["u"]})),
+    "moderation": (
+        [*PLAIN, {**HEAD, "choices": [], "moderation": {"flagged": False}}],
+        hello(extra={"moderation": {"flagged": False}}),
+    ),
     "unknown keys of a delta": (
-        [*PLAIN[:3], chunk({"annotations": [1], "note": "a"}), chunk({"annotations": [2], "note": "b", "score": 1}), chunk({"score": 2}), PLAIN[3]],
+        [
+            *PLAIN[:3],
+            chunk({"annotations": [1], "note": "a"}),
+            chunk({"annotations": [2], "note": "b", "score": 1}),
+            chunk({"score": 2}),
+            PLAIN[3],
+        ],
         with_first(extra={"annotations": [1, 2], "note": "ab", "score": 2}),
     ),
     "objects in unknown keys of a delta": (
         [*PLAIN, chunk({"meta": {"a": "x", "b": {"c": [1]}}}), chunk({"meta": {"a": "y", "b": {"c": [2], "d": None}}})],
         with_first(extra={"meta": {"a": "xy", "b": {"c": [1, 2], "d": None}}}),
     ),
-    "an unknown key that changes its kind": ([*PLAIN, chunk({"k": "a"}), chunk({"k": [1]}), chunk({"k": "b"})], with_first(extra={"k": "b"})),
-    "reasoning_content": ([chunk({"reasoning_content": "th"}), chunk({"reasoning_content": "ink"}), *PLAIN], with_first(reasoning="think")),
-    "reasoning": ([chunk({"reasoning": "th", "reasoning_details": [{"text": "th"}]}), chunk({"reasoning": "ink"}), *PLAIN], with_first(reasoning="think", extra={"reasoning_details": [{"text": "th"}]})),
-    "reasoning under both names": ([chunk({"reasoning": "th", "reasoning_content": "th"}), chunk({"reasoning": "ink", "reasoning_content": ""}), *PLAIN], with_first(reasoning="think")),
-    "reasoning that is no text": ([chunk({"reasoning": {"effort": "low"}}), *PLAIN], with_first(extra={"reasoning": {"effort": "low"}})),
-    "refusal": ([chunk({"refusal": "I "}), chunk({"refusal": "can't"}), chunk(finish="stop")], with_first(content="", refusal="I can't")),
-    "think tags are text": ([text("<thi"), text("nk>x</think>"), chunk(finish="stop")], with_first(content="<think>x</think>")),
-    "cumulative deltas are appended": ([text("a"), text("ab"), text("ab"), chunk(finish="stop")], with_first(content="aabab")),
+    "an unknown key that changes its kind": (
+        [*PLAIN, chunk({"k": "a"}), chunk({"k": [1]}), chunk({"k": "b"})],
+        with_first(extra={"k": "b"}),
+    ),
+    "reasoning_content": (
+        [chunk({"reasoning_content": "th"}), chunk({"reasoning_content": "ink"}), *PLAIN],
+        with_first(reasoning="think"),
+    ),
+    "reasoning": (
+        [chunk({"reasoning": "th", "reasoning_details": [{"text": "th"}]}), chunk({"reasoning": "ink"}), *PLAIN],
+        with_first(reasoning="think", extra={"reasoning_details": [{"text": "th"}]}),
+    ),
+    "reasoning under both names": (
+        [
+            chunk({"reasoning": "th", "reasoning_content": "th"}),
+            chunk({"reasoning": "ink", "reasoning_content": ""}),
+            *PLAIN,
+        ],
+        with_first(reasoning="think"),
+    ),
+    "reasoning that is no text": (
+        [chunk({"reasoning": {"effort": "low"}}), *PLAIN],
+        with_first(extra={"reasoning": {"effort": "low"}}),
+    ),
+    "refusal": (
+        [chunk({"refusal": "I "}), chunk({"refusal": "can't"}), chunk(finish="stop")],
+        with_first(content="", refusal="I can't"),
+    ),
+    "think tags are text": (
+        [text("<thi"), text("nk>x</think>"), chunk(finish="stop")],
+        with_first(content="<think>x</think>"),
+    ),
+    "cumulative deltas are appended": (
+        [text("a"), text("ab"), text("ab"), chunk(finish="stop")],
+        with_first(content="aabab"),
+    ),
     "content in parts": (
         [
             chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}),
-            chunk({"content": [{"type": "thinking", "thinking": "m"}, "Hel", {"type": "text", "text": "lo"}, {"type": "image", "url": "u"}]}),
+            chunk(
+                {
+                    "content": [
+                        {"type": "thinking", "thinking": "m"},
+                        "Hel",
+                        {"type": "text", "text": "lo"},
+                        {"type": "image", "url": "u"},
+                    ]
+                }
+            ),
             chunk({"content": [{"type": "thinking", "thinking": [{"type": "image"}]}]}, "stop"),
         ],
-        with_first(reasoning="hmm", extra={"content": [{"type": "image", "url": "u"}, {"type": "thinking", "thinking": [{"type": "image"}]}]}),
+        with_first(
+            reasoning="hmm",
+            extra={"content": [{"type": "image", "url": "u"}, {"type": "thinking", "thinking": [{"type": "image"}]}]},
+        ),
     ),
     "function_call": (
-        [chunk({"function_call": {"name": "f", "arguments": ""}}), chunk({"function_call": {"arguments": '{"a"'}}), chunk({"function_call": {"name": "f", "arguments": ":1}"}}, "function_call")],
+        [
+            chunk({"function_call": {"name": "f", "arguments": ""}}),
+            chunk({"function_call": {"arguments": '{"a"'}}),
+            chunk({"function_call": {"name": "f", "arguments": ":1}"}}, "function_call"),
+        ],
         with_first(content="", function_call=FunctionCall("f", '{"a":1}'), finish_reason="function_call"),
     ),
     "logprobs": (
         [
-            {**HEAD, "choices": [{"index": 0, "delta": {"content": "Hel"}, "logprobs": {"content": [{"token": "Hel", "bytes": [72]}], "refusal": None}}]},
-            {**HEAD, "choices": [{"index": 0, "delta": {"content": "lo"}, "logprobs": {"content": [{"token": "lo"}], "refusal": None}, "finish_reason": "stop"}]},
+            {
+                **HEAD,
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {"content": "Hel"},
+                        "logprobs": {"content": [{"token": "Hel", "bytes": [72]}], "refusal": None},
+                    }
+                ],
+            },
+            {
+                **HEAD,
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {"content": "lo"},
+                        "logprobs": {"content": [{"token": "lo"}], "refusal": None},
+                        "finish_reason": "stop",
+                    }
+                ],
+            },
         ],
         with_first(logprobs={"content": [{"token": "Hel", "bytes": [72]}, {"token": "lo"}], "refusal": None}),
     ),
     "audio": (
-        [chunk({"audio": {"id": "a1", "transcript": "Hel"}}), chunk({"audio": {"data": "QUJD"}}), chunk({"audio": {"id": "a1", "data": "RA==", "transcript": "lo"}}), chunk({"audio": {"expires_at": 9}}, "stop")],
+        [
+            chunk({"audio": {"id": "a1", "transcript": "Hel"}}),
+            chunk({"audio": {"data": "QUJD"}}),
+            chunk({"audio": {"id": "a1", "data": "RA==", "transcript": "lo"}}),
+            chunk({"audio": {"expires_at": 9}}, "stop"),
+        ],
         with_first(content="", audio=Audio("a1", "QUJDRA==", "Hello", 9)),
     ),
-    "audio padded piece by piece": ([chunk({"audio": {"data": "QQ=="}}), chunk({"audio": {"data": "Qg=="}}, "stop")], with_first(content="", audio=Audio(data="QUI="))),
-    "audio that is not base64": ([chunk({"audio": {"data": "?="}}), chunk({"audio": {"data": "Qg=="}}, "stop")], with_first(content="", audio=Audio(data="?=Qg=="))),
+    "audio padded piece by piece": (
+        [chunk({"audio": {"data": "QQ=="}}), chunk({"audio": {"data": "Qg=="}}, "stop")],
+        with_first(content="", audio=Audio(data="QUI=")),
+    ),
+    "audio that is not base64": (
+        [chunk({"audio": {"data": "?="}}), chunk({"audio": {"data": "Qg=="}}, "stop")],
+        with_first(content="", audio=Audio(data="?=Qg==")),
+    ),
     "n interleaved": (
         [
             {**HEAD, "choices": [{"index": 1, "delta": {"content": "B"}}, {"index": 0, "delta": {"content": "A"}}]},
             text("b", "stop", index=1),
             text("a", "length", index=0),
         ],
-        msgspec.structs.replace(HELLO, choices=(Choice(0, content="Aa", finish_reason="length"), Choice(1, content="Bb", finish_reason="stop"))),
+        hello(choices=(Choice(0, content="Aa", finish_reason="length"), Choice(1, content="Bb", finish_reason="stop"))),
     ),
     "nothing": ([], Completion()),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("row", SAME.values(), ids=SAME.keys())
@@ -297,8 +418,8 @@ def test_adding_after_a_merge_goes_on() -> None:
     accumulator = single(text("a"))
     accumulator.merge(single({**text("b"), "service_tier": "flex"}))
     accumulator.add(text("c", "stop"))
-    assert accumulator.completion() == msgspec.structs.replace(
-        HELLO, choices=(Choice(0, content="abc", finish_reason="stop"),), service_tier="flex"
+    assert accumulator.completion() == hello(
+        choices=(Choice(0, content="abc", finish_reason="stop"),), service_tier="flex"
     )
 
 

@@ -25,7 +25,11 @@ def both(**keys: Any) -> dict[str, Any]:
 
 ROWS: dict[str, tuple[list[dict[str, Any]], tuple[ToolCall, ...]]] = {
     "fragments, as OpenAI sends them": (
-        [call(index=0, id="t1", type="function", name="f", arguments=""), call(index=0, arguments='{"a"'), call(index=0, arguments=":1}")],
+        [
+            call(index=0, id="t1", type="function", name="f", arguments=""),
+            call(index=0, arguments='{"a"'),
+            call(index=0, arguments=":1}"),
+        ],
         ONE,
     ),
     "whole in one chunk": ([call(index=0, id="t1", type="function", **F)], ONE),
@@ -57,7 +61,10 @@ ROWS: dict[str, tuple[list[dict[str, Any]], tuple[ToolCall, ...]]] = {
     ),
     "several in one delta": ([both(index=(0, 1), id=("t1", "t2"))], TWO),
     "index from 1": ([call(index=1, id="t1", **F), call(index=2, id="t2", **G)], TWO),
-    "index from 1, one call": ([call(index=1, id="t1", name="f", arguments='{"a"'), call(index=1, arguments=":1}")], ONE),
+    "index from 1, one call": (
+        [call(index=1, id="t1", name="f", arguments='{"a"'), call(index=1, arguments=":1}")],
+        ONE,
+    ),
     "index with gaps": ([call(index=0, id="t1", **F), call(index=7, id="t2", **G)], TWO),
     "index -1": ([call(index=-1, id="t1", name="f", arguments='{"a"'), call(index=-1, arguments=":1}")], ONE),
     "index missing": ([call(id="t1", name="f", arguments='{"a"'), call(arguments=":1}")], ONE),
@@ -110,10 +117,20 @@ ROWS: dict[str, tuple[list[dict[str, Any]], tuple[ToolCall, ...]]] = {
         TWO,
     ),
     "id and name repeated": (
-        [call(index=0, id="t1", type="function", name="f", arguments='{"a"'), call(index=0, id="t1", type="function", name="f", arguments=":1}")],
+        [
+            call(index=0, id="t1", type="function", name="f", arguments='{"a"'),
+            call(index=0, id="t1", type="function", name="f", arguments=":1}"),
+        ],
         ONE,
     ),
-    "id changes": ([call(index=0, id="t1", name="f", arguments='{"a"'), call(index=0, id="x", arguments=":1"), call(index=0, id="y", arguments="}")], ONE),
+    "id changes": (
+        [
+            call(index=0, id="t1", name="f", arguments='{"a"'),
+            call(index=0, id="x", arguments=":1"),
+            call(index=0, id="y", arguments="}"),
+        ],
+        ONE,
+    ),
     "id changes, parallel": (
         [
             call(index=0, id="t1", name="f", arguments='{"a"'),
@@ -124,11 +141,21 @@ ROWS: dict[str, tuple[list[dict[str, Any]], tuple[ToolCall, ...]]] = {
         TWO,
     ),
     "id changed, and then the changed id again": (
-        [call(index=0, id="t1", name="f", arguments='{"a"'), call(index=0, id="x", arguments=":"), call(index=0, id="x", arguments="1}")],
+        [
+            call(index=0, id="t1", name="f", arguments='{"a"'),
+            call(index=0, id="x", arguments=":"),
+            call(index=0, id="x", arguments="1}"),
+        ],
         ONE,
     ),
-    "id missing": ([call(index=0, name="f", arguments='{"a"'), call(index=0, arguments=":1}")], (ToolCall("", "f", '{"a":1}'),)),
-    "id empty": ([call(index=0, id="", name="f", arguments='{"a"'), call(index=0, id="", arguments=":1}")], (ToolCall("", "f", '{"a":1}'),)),
+    "id missing": (
+        [call(index=0, name="f", arguments='{"a"'), call(index=0, arguments=":1}")],
+        (ToolCall("", "f", '{"a":1}'),),
+    ),
+    "id empty": (
+        [call(index=0, id="", name="f", arguments='{"a"'), call(index=0, id="", arguments=":1}")],
+        (ToolCall("", "f", '{"a":1}'),),
+    ),
     "id late": ([call(index=0, name="f", arguments='{"a"'), call(index=0, id="t1", arguments=":1}")], ONE),
     "name late": ([call(index=0, id="t1", arguments='{"a"'), call(index=0, name="f", arguments=":1}")], ONE),
     "id and name late": ([call(index=0, arguments='{"a"'), call(index=0, id="t1", name="f", arguments=":1}")], ONE),
@@ -141,19 +168,34 @@ ROWS: dict[str, tuple[list[dict[str, Any]], tuple[ToolCall, ...]]] = {
         ],
         TWO,
     ),
-    "name empty in later pieces": ([call(index=0, id="t1", name="f", arguments='{"a"'), call(index=0, name="", arguments=":1}")], ONE),
+    "name empty in later pieces": (
+        [call(index=0, id="t1", name="f", arguments='{"a"'), call(index=0, name="", arguments=":1}")],
+        ONE,
+    ),
     "name in two parts": (
-        [call(index=0, id="t1", name="get_"), call(index=0, name="weather", arguments="{}"), call(index=1, id="t2", **G)],
+        [
+            call(index=0, id="t1", name="get_"),
+            call(index=0, name="weather", arguments="{}"),
+            call(index=1, id="t2", **G),
+        ],
         (ToolCall("t1", "get_weather", "{}"), TWO[1]),
     ),
-    "type late or missing": ([call(index=0, id="t1", name="f", arguments='{"a"'), call(index=0, type="function", arguments=":1}")], ONE),
-    "arguments null first": ([call(index=0, id="t1", name="f", arguments=None), call(index=0, arguments='{"a":1}')], ONE),
+    "type late or missing": (
+        [call(index=0, id="t1", name="f", arguments='{"a"'), call(index=0, type="function", arguments=":1}")],
+        ONE,
+    ),
+    "arguments null first": (
+        [call(index=0, id="t1", name="f", arguments=None), call(index=0, arguments='{"a":1}')],
+        ONE,
+    ),
     "arguments an object": ([call(index=0, id="t1", name="f", arguments={"a": 1})], ONE),
     "arguments empty": ([call(index=0, id="t1", name="f", arguments="")], (ToolCall("t1", "f", ""),)),
     "arguments absent": ([call(index=0, id="t1", name="f")], (ToolCall("t1", "f", ""),)),
     "custom": (
         [
-            chunk({"tool_calls": [{"index": 0, "id": "t1", "type": "custom", "custom": {"name": "c", "input": "SEL"}}]}),
+            chunk(
+                {"tool_calls": [{"index": 0, "id": "t1", "type": "custom", "custom": {"name": "c", "input": "SEL"}}]}
+            ),
             chunk({"tool_calls": [{"index": 0, "custom": {"input": "ECT"}}]}),
         ],
         (ToolCall("t1", "c", "SELECT", "custom"),),
@@ -167,10 +209,22 @@ ROWS: dict[str, tuple[list[dict[str, Any]], tuple[ToolCall, ...]]] = {
             call(index=0, id="t1", name="f", arguments='{"a"', extra_content={"google": {"thought_signature": "s"}}),
             chunk({"tool_calls": [{"index": 0, "function": {"arguments": ":1}", "strict": True}, "note": None}]}),
         ],
-        (ToolCall("t1", "f", '{"a":1}', "function", {"extra_content": {"google": {"thought_signature": "s"}}, "function": {"strict": True}}),),
+        (
+            ToolCall(
+                "t1",
+                "f",
+                '{"a":1}',
+                "function",
+                {"extra_content": {"google": {"thought_signature": "s"}}, "function": {"strict": True}},
+            ),
+        ),
     ),
     "a piece without index among indexed ones goes to its id": (
-        [call(index=0, id="t1", name="f", arguments='{"a"'), call(index=1, id="t2", **G), call(id="t1", arguments=":1}")],
+        [
+            call(index=0, id="t1", name="f", arguments='{"a"'),
+            call(index=1, id="t2", **G),
+            call(id="t1", arguments=":1}"),
+        ],
         TWO,
     ),
     "a piece without index and id among indexed ones continues the call in hand": (
@@ -186,7 +240,7 @@ ROWS: dict[str, tuple[list[dict[str, Any]], tuple[ToolCall, ...]]] = {
         (ToolCall("t1", "f", '{"a":1}{"a":1}'),),
     ),
     "function null": ([chunk({"tool_calls": [{"index": 0, "id": "t1", "function": None}]}), call(index=0, **F)], ONE),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())

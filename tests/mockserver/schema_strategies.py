@@ -180,13 +180,13 @@ def _mix(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 mixed_schemas: st.SearchStrategy[Any] = st.recursive(st.booleans() | flat_schemas, _mix, max_leaves=6)
 
-keywords = [
-    *("type enum const minimum maximum multipleOf minLength pattern format items prefixItems minItems required").split(),
-    *("properties additionalProperties patternProperties allOf anyOf oneOf not if then else $ref $defs").split(),
-    *("$schema $id $anchor $dynamicRef contains uniqueItems propertyNames default examples title").split(),
-]
+KEYWORDS = """
+    type enum const minimum maximum multipleOf minLength pattern format items prefixItems minItems required properties
+    additionalProperties patternProperties allOf anyOf oneOf not if then else $ref $defs $schema $id $anchor $dynamicRef
+    contains uniqueItems propertyNames default examples title
+"""
 wrong_schemas: st.SearchStrategy[Any] = st.recursive(
     json_values,
-    lambda children: st.dictionaries(st.sampled_from(keywords), children, min_size=1, max_size=4),
+    lambda children: st.dictionaries(st.sampled_from(KEYWORDS.split()), children, min_size=1, max_size=4),
     max_leaves=6,
 )

@@ -44,6 +44,7 @@ words = st.sampled_from(
 )
 texts = st.lists(words, max_size=8).map("".join) | st.text(max_size=20)
 pieces = st.lists(words | st.text(max_size=4), max_size=6).map(tuple)
+groups = st.lists(st.integers(1, 5), max_size=6).map(tuple)
 names = st.text("abcXYZ019_-", min_size=1, max_size=12)
 arguments: st.SearchStrategy[str | dict[str, Any]] = texts | st.dictionaries(
     names, st.none() | st.booleans() | st.integers() | texts | st.lists(st.integers(), max_size=2), max_size=3

@@ -13,9 +13,8 @@ from mockserver.chunks import Chunk, Identity, join_values, logprobs_of, make_ch
 from mockserver.reply import Choice, CompletedChoice, FunctionCall, Reply, Token, ToolCall
 from mockserver.request import ChatRequest
 from mockserver.timing import Pause, Schedule, Timing
-from tests.mockserver.strategies_local import IDENTITY, answer, ask, replies, requests, stream, texts
+from tests.mockserver.strategies_local import IDENTITY, answer, ask, groups, replies, requests, stream, texts
 
-groups = st.lists(st.integers(1, 5), max_size=6).map(tuple)
 timings = st.builds(
     Timing,
     ttft=st.floats(0, 10).map(Pause.decode),

@@ -7,8 +7,7 @@ from mockserver.chunks import Identity
 from mockserver.completion import make_completion, make_message
 from mockserver.reply import Choice, FunctionCall, Reply, ToolCall
 from mockserver.request import ChatRequest
-from tests.mockserver.strategies_local import answer, ask, replies, requests, stream, whole
-from tests.mockserver.test_chunks import groups
+from tests.mockserver.strategies_local import answer, ask, groups, replies, requests, stream, whole
 
 A = ToolCall("a", arguments={"x": 1}, id="call_a")
 Message = dict[str, Any]

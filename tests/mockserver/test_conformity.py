@@ -5,13 +5,12 @@ neither schema nor SDK knows (`without_additions`); `system_fingerprint` is null
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import Phase, given, settings
 from jsonschema import Draft202012Validator, ValidationError
 from openai import BaseModel
 from openai.lib.streaming.chat import ChatCompletionStreamState
@@ -20,8 +19,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from mockserver.chunks import obfuscate
 from mockserver.reply import Reply, ToolCall
 from mockserver.request import ChatRequest
-from tests.mockserver.strategies_local import ask, function_tools, replies, requests, stream, whole
-from tests.mockserver.test_chunks import groups
+from tests.mockserver.strategies_local import ask, function_tools, groups, replies, requests, stream, whole
 
 Json = dict[str, Any]
 
@@ -195,8 +193,31 @@ def test_the_sdks_accumulator_makes_the_whole_answer_of_the_stream(reply: Reply,
         assert found.usage.model_dump(exclude_unset=True) == expected["usage"]
 
 
-@given(st.data())
-def test_the_strategies_reach_every_kind_of_answer(data: st.DataObject) -> None:
-    """Guards the properties above: were they to see plain text only, they would hold of nothing."""
-    reply = data.draw(replies())
-    assert isinstance(reply, Reply)
+# The strategies
+
+KINDS: dict[str, Callable[[Json], Any]] = {
+    "text": lambda choice: choice["message"]["content"],
+    "empty text": lambda choice: choice["message"]["content"] == "",
+    "refusal": lambda choice: choice["message"]["refusal"] and not choice["message"]["content"],
+    "reasoning": lambda choice: choice["message"].get("reasoning_content"),
+    "parallel calls": lambda choice: len(choice["message"].get("tool_calls", [])) > 1,
+    "custom call": lambda choice: any("custom" in call for call in choice["message"].get("tool_calls", [])),
+    "function call": lambda choice: choice["message"].get("function_call"),
+    "logprobs": lambda choice: (choice["logprobs"] or {}).get("content"),
+    "cut arguments": lambda choice: choice["finish_reason"] == "length" and choice["message"].get("tool_calls"),
+    "content filter": lambda choice: choice["finish_reason"] == "content_filter",
+}
+
+
+def test_the_strategies_make_every_kind_of_answer() -> None:
+    """Were they to make plain text only, the properties above would say little."""
+    seen: set[str] = set()
+
+    @settings(max_examples=300, phases=[Phase.generate], derandomize=True, database=None)
+    @given(replies(), requests())
+    def look(reply: Reply, request: ChatRequest) -> None:
+        made = whole(reply, request)["choices"]
+        seen.update(kind for kind, is_there in KINDS.items() if any(map(is_there, made)))
+
+    look()
+    assert seen == KINDS.keys()

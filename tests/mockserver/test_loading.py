@@ -139,6 +139,12 @@ def test_mistakes_in_reading_and_in_the_scenarios_are_told_together_in_the_order
     ]
 
 
+def test_what_could_not_be_read_is_not_called_a_wrong_type_as_well() -> None:
+    assert [str(problem) for problem in find_problems("name: a\ndescription: 1e999")] == [
+        "2: description: the number 1e999 is too large (quote it if it is a text)"
+    ]
+
+
 def test_names_are_unique_in_a_file() -> None:
     assert [str(problem) for problem in find_problems("- name: a\n- name: b\n- name: a\n- name: a")] == [
         "3: [2].name: the name 'a' is taken: line 1: [0].name has it",

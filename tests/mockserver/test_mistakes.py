@@ -1,11 +1,12 @@
 """Mistakes: each kind of mistake has its place, its line and its words, and right files have none."""
 
 import copy
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta, Struct
 
 from mockserver.document import read_document
 from mockserver.errors import ScenarioError
@@ -39,6 +40,7 @@ def explain(scenario: str) -> list[str]:
         # misspelt and misplaced keys
         ("timng: {}", ["3: timng: unknown key 'timng' (did you mean 'timing'?)"]),
         ("match: {lastUser: x}", ["3: match.lastUser: unknown key 'lastUser' (did you mean 'last_user'?)"]),
+        ("TIMING: {}", ["3: TIMING: unknown key 'TIMING' (did you mean 'timing'?)"]),
         ("content: x", ["3: content: unknown key 'content' (did you mean 'content' under 'reply'?)"]),
         ("ttft: 1", ["3: ttft: unknown key 'ttft' (did you mean 'ttft' under 'timing'?)"]),
         ("match: {model:gpt}", ["3: match[\"model:gpt\"]: unknown key 'model:gpt' (put a blank after the colon)"]),
@@ -143,6 +145,13 @@ def test_what_a_class_demands_is_found_though_its_parts_are_wrong_themselves() -
     assert len(found) == 6
 
 
+def test_the_search_for_mistakes_leaves_the_tree_as_it_is() -> None:
+    values = {"scenarios": [{"name": "a", "reply": {"tool_calls": [{}]}, "error": {"status": 1}}]}
+    root = read_tree(values)
+    assert len(list(find_mistakes(root))) == 3
+    assert root.value == values
+
+
 def test_a_very_long_value_is_cut_short_in_the_message() -> None:
     [mistake] = explain(f"timing: {{headers: {'x' * 5000}}}")
     assert len(mistake) < 400
@@ -155,6 +164,43 @@ def test_a_keyword_without_words_of_its_own_keeps_those_of_jsonschema() -> None:
         message = "said"
 
     assert say_as_it_is(Error(), Node(None, 1)) == ("said", None)
+
+
+class Leaf(Struct, tag="leaf", tag_field="kind", forbid_unknown_fields=True):
+    size: Annotated[int, Meta(ge=0)]
+
+
+class Branch(Struct, tag="branch", tag_field="kind", forbid_unknown_fields=True):
+    parts: tuple["Leaf | Branch", ...] = ()
+
+
+class Garden(Struct, forbid_unknown_fields=True):
+    tree: Leaf | Branch | None = None
+    label: Annotated[str, Meta(min_length=2)] = "--"
+    share: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    size: Literal["small", "large"] | int | None = None
+
+
+@pytest.mark.parametrize(
+    ("values", "mistakes"),
+    [
+        ("tree: {kind: leaf, size: 1}", []),
+        ("tree: null", []),
+        ("tree: {kind: leav}", ["1: tree.kind: expected one of leaf, branch, got 'leav' (did you mean 'leaf'?)"]),
+        ("tree: {kind: leaf, size: -1}", ["1: tree.size: expected at least 0, got the number -1"]),
+        ("tree: 3", ["1: tree: expected a mapping, got the number 3"]),
+        ("tree:\n  kind: branch\n  parts:\n  - kind: leaf\n", ["4: tree.parts[0]: missing key 'size'"]),
+        ("label: x", ["1: label: 'x' is too short"]),
+        ("share: 1", ["1: share: expected less than 1, got the number 1"]),
+        ("share: much", ["1: share: expected a number, got 'much'"]),
+        ("size: lage", ["1: size: expected one of large, small, got 'lage' (did you mean 'large'?)"]),
+        ("size: []", ["1: size: expected 'large' or 'small' or a whole number, got a list"]),
+    ],
+)
+def test_any_model_is_understood_tagged_unions_within_unions_too(values: str, mistakes: list[str]) -> None:
+    root = read_document(values).root
+    assert root is not None
+    assert [str(problem) for problem in find_mistakes(root, kind=Garden)] == mistakes
 
 
 @given(FILE_VALUES)

@@ -127,6 +127,7 @@ def test_a_file_is_pleasant_to_read() -> None:
                 "name": "größe 😀",
                 "reply": {"content": "first line\nsecond line\n", "pieces": ["a", "\n", "😀\x07"]},
                 "long": "word " * 40,
+                "plain": "word" + " word" * 40,
                 "empty": {},
                 "pauses": [0.02] * 30,
             }
@@ -141,6 +142,7 @@ def test_a_file_is_pleasant_to_read() -> None:
         "        second line\n"
         '      pieces: [a, "\\n", "😀\\u0007"]\n'
         f"    long: '{'word ' * 40}'\n"
+        f"    plain: word{' word' * 40}\n"
         "    empty: {}\n"
         f"    pauses: [{', '.join(['0.02'] * 15)},\n"
         f"      {', '.join(['0.02'] * 15)}]\n"

@@ -11,7 +11,7 @@ class Wire(asyncio.Transport):
     """Transport, kernel and client in one: it lends its connection, and records what is done with it.
 
     `sends` holds each send call with its time. The kernel takes `room` bytes until the client reads (None: any number), and
-    `cost_s` passes with each send call.
+    `cost_s` passes with each send call. `unacknowledged` is what the system tells from one look to the next (empty: nothing).
     """
 
     def __init__(self, clock: JumpClock, room: int | None = None, cost_s: float = 0.0) -> None:
@@ -19,6 +19,7 @@ class Wire(asyncio.Transport):
         self.clock = clock
         self.room = room
         self.cost_s = cost_s
+        self.unacknowledged: list[int] = []
         self.sends: list[tuple[float, bytes]] = []
         self.taken = bytearray()
         self.ending: str | None = None
@@ -86,6 +87,10 @@ class WireConnection(Connection):
 
     def _write(self) -> int:
         return self._wire.take(bytes(self._rest))
+
+    def _unacknowledged(self) -> int | None:
+        left = self._wire.unacknowledged
+        return (left.pop(0) if len(left) > 1 else left[0]) if left else None
 
 
 def new_exchange() -> Exchange:

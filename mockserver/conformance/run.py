@@ -1,0 +1,255 @@
+"""A run of the suite: every case played to a consumer, what it reported judged, what the server saw checked."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from mockserver.conformance.case import Case
+from mockserver.conformance.consumer import Hello, Program, Report
+from mockserver.conformance.verdict import BAD, Verdict, judge
+from mockserver.http import offers
+from mockserver.journal import Exchange
+from mockserver.lint import lint_steps
+from mockserver.outcome import Expected, expect
+from mockserver.scenario import Scenario
+from mockserver.server import MockServer
+
+TIMEOUT_S = 5.0
+"""The longest wait for the next byte that a consumer is given, unless the case says otherwise."""
+
+TIME_LIMIT_S = 20.0
+"""How long a case may take before it counts as a hang."""
+
+_PLAIN = Scenario(name="plain-afterwards", reply="All is well again.")
+_SETTLE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one case: the verdict, what was expected and reported, and what the server saw and played."""
+
+    case: Case
+    verdict: Verdict
+    expected: Expected | None = None
+    report: Report | None = None
+    exchanges: tuple[Exchange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A whole run: who was judged, and the results in the order of the cases."""
+
+    consumer: Hello
+    results: tuple[Result, ...]
+    started_at: float
+    took_s: float
+    seed: int = 0
+
+    def count(self, name: str) -> int:
+        """How many cases have a verdict."""
+        return sum(result.verdict.name == name for result in self.results)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is made."""
+
+    jobs: int = 1
+    time_limit_s: float = TIME_LIMIT_S
+    spawn: bool = False
+    seed: int = 0
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def run_cases(
+    command: Sequence[str],
+    cases: Sequence[Case],
+    options: Options | None = None,
+    on_result: Callable[[Result], None] | None = None,
+) -> Run:
+    """Judge a consumer's program by some cases. Raises `UsageError` if it cannot be driven."""
+    options = options or Options()
+    started_at, started = time.time(), time.monotonic()
+    with serve_cases(cases, options.seed) as server:
+        pool = _Pool(command, options)
+        try:
+            hello = pool.start()
+            judge_one = _Judge(server, hello, options)
+
+            def work(case: Case) -> Result:
+                result = judge_one(pool.program(), case)
+                if on_result is not None:
+                    on_result(result)
+                return result
+
+            with ThreadPoolExecutor(options.jobs, thread_name_prefix="case") as executor:
+                results = tuple(executor.map(work, cases))
+        finally:
+            pool.stop()
+    return Run(hello, results, started_at, time.monotonic() - started, options.seed)
+
+
+def serve_cases(cases: Sequence[Case], seed: int = 0, **options: Any) -> MockServer:
+    """A server that plays every case under its own URL, and nothing else."""
+    scenarios = {case.id: case.as_scenario() for case in cases}
+    return MockServer(*scenarios.values(), _PLAIN, strict=True, seed=seed, **options)
+
+
+class _Pool:
+    """One running program for each thread of the run."""
+
+    def __init__(self, command: Sequence[str], options: Options) -> None:
+        self._command = command
+        self._options = options
+        self._programs: list[Program] = []
+        self._local = threading.local()
+        self._spare: list[Program] = []
+        self._lock = threading.Lock()
+
+    def start(self) -> Hello:
+        program = self._new()
+        self._spare.append(program)
+        return program.start()
+
+    def _new(self) -> Program:
+        program = Program(self._command, self._options.spawn, self._options.env)
+        self._programs.append(program)
+        return program
+
+    def program(self) -> Program:
+        """The program of the calling thread."""
+        if not hasattr(self._local, "program"):
+            with self._lock:
+                self._local.program = self._spare.pop() if self._spare else self._new()
+        found: Program = self._local.program
+        return found
+
+    def stop(self) -> None:
+        for program in self._programs:
+            program.stop()
+
+
+class _Judge:
+    """Plays one case to a program and judges it."""
+
+    def __init__(self, server: MockServer, hello: Hello, options: Options) -> None:
+        self._server = server
+        self._hello = hello
+        self._options = options
+
+    def __call__(self, program: Program, case: Case) -> Result:
+        missing = sorted(set(case.needs) & self._hello.lacks)
+        if missing:
+            return Result(case, Verdict("skip", (f"the consumer lacks {', '.join(missing)}",)))
+        report = program.run(make_line(case, self._server.scenario_url(case.id)), self._options.time_limit_s)
+        exchanges = self._settled(case)
+        result = judge_report(case, report, exchanges, self._hello.lacks)
+        if case.then_plain and result.verdict.name in ("pass", "weak"):
+            result = self._judge_next(program, case, result)
+        return result
+
+    def _settled(self, case: Case) -> tuple[Exchange, ...]:
+        """The exchanges of the case, once they have ended, or after a while."""
+        deadline = time.monotonic() + _SETTLE_S
+        while True:
+            found = tuple(exchange for exchange in self._server.requests if exchange.scenario == case.id)
+            if all(exchange.ended for exchange in found) or time.monotonic() > deadline:
+                return found
+            time.sleep(0.002)
+
+    def _judge_next(self, program: Program, case: Case, result: Result) -> Result:
+        """A plain request on the same client must succeed after whatever came before."""
+        line = {**make_line(case, self._server.scenario_url(_PLAIN.name)), "case": f"{case.id}, then a plain request"}
+        line |= {"leave_after_chunks": None, "read_pause_ms": 0, "timeout_s": TIMEOUT_S}
+        report = program.run(line, self._options.time_limit_s)
+        if report.ended != "answer":
+            return Result(
+                case, Verdict(report.ended, ("at the next, plain request",)), result.expected, report, result.exchanges
+            )
+        got = report.answer.get("content")
+        if report.answer.get("error") or got != _PLAIN.reply:
+            reason = f"at the next, plain request: expected {_PLAIN.reply!r}, got {got!r}, error {report.answer.get('error')}"
+            return Result(case, Verdict("fail", (reason,)), result.expected, report, result.exchanges)
+        return result
+
+
+def make_line(case: Case, base_url: str) -> dict[str, Any]:
+    """What a consumer is told of a case; see the protocol."""
+    return {
+        "case": case.id,
+        "base_url": base_url,
+        "api_key": "test",
+        "timeout_s": case.timeout_s if case.timeout_s is not None else TIMEOUT_S,
+        "retries": case.retries,
+        "leave_after_chunks": case.leave_after_chunks,
+        "read_pause_ms": case.read_pause_ms,
+        "request": case.body(),
+    }
+
+
+def judge_report(case: Case, report: Report, exchanges: Sequence[Exchange], lacks: frozenset[str]) -> Result:
+    """The result of a case: what the consumer reported, held against what was played to it."""
+
+    def result(verdict: Verdict, expected: Expected | None = None) -> Result:
+        return Result(case, verdict, expected, report, tuple(exchanges))
+
+    if report.ended != "answer":
+        return result(Verdict(report.ended, tuple(filter(None, (report.output.strip()[-500:],)))))
+    if not exchanges:
+        told = f": it reported {report.answer.get('error')}" if report.answer.get("error") else ""
+        return result(Verdict("fail", (f"the consumer never asked the server{told}",)))
+    last = exchanges[-1]
+    coding = case.scenario.delivery.http.coding
+    if (
+        coding
+        and not case.scenario.delivery.http.coding_unasked
+        and not offers(last.headers.get("accept-encoding", ""), coding)
+    ):
+        return result(Verdict("skip", (f"the consumer did not offer {coding}",)))
+    expected = (
+        expect(last.plan.stream) if last.plan is not None and last.plan.stream is not None else Expected("error", {})
+    )
+    broken = find_own_mistakes(case, last)
+    if broken:
+        return result(Verdict("harness error", broken), expected)
+    if case.leave_after_chunks is not None:
+        verdict = Verdict("pass")
+    else:
+        verdict = judge(expected, report.answer, case.arguments_as_json, lacks)
+    unseen = tuple(_check_saw(case, exchanges))
+    if unseen and verdict.name in ("pass", "weak"):
+        verdict = Verdict("fail", unseen)
+    return result(verdict, expected)
+
+
+def find_own_mistakes(case: Case, exchange: Exchange) -> tuple[str, ...]:
+    """What is wrong with our own stream, where it was meant to be legal."""
+    if case.right != "same" or exchange.plan is None or exchange.plan.stream is None:
+        return ()
+    if exchange.plan.stream.delivery.raw is not None or exchange.plan.stream.faults:
+        return ()
+    return tuple(str(finding) for finding in lint_steps(exchange.plan) if finding.level == "broken")
+
+
+def _check_saw(case: Case, exchanges: Sequence[Exchange]) -> Iterator[str]:
+    saw = case.saw
+    if saw.requests is not None and len(exchanges) != saw.requests:
+        yield f"expected {saw.requests} requests, the server saw {len(exchanges)}"
+    if saw.left_within_s is not None:
+        last = exchanges[-1]
+        if last.ended is None or not last.ended.startswith("client left"):
+            how = last.ended or "still open"
+            yield f"expected the consumer to close the connection within {saw.left_within_s} s, it was {how}"
+    if saw.waited_s is not None and len(exchanges) > 1:
+        waited_s = exchanges[1].received_at - exchanges[0].received_at
+        if waited_s < saw.waited_s * 0.95:
+            yield f"expected the next try after {saw.waited_s} s, it came after {waited_s:.2f} s"
+
+
+def exit_code(run: Run, strict: bool = False) -> int:
+    """0 if nothing fails the run, else 1."""
+    bad = {*BAD, "weak"} if strict else set(BAD)
+    return int(any(result.verdict.name in bad for result in run.results))
