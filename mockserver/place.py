@@ -117,14 +117,15 @@ def split_at(
             size += len(piece.data)
             if not piece.ends and size < SLICE_BYTES:
                 continue
-            passed = True
+            piece = None
+        if event:
             yield from _halve(event, size // 2)
-        else:
+            event, passed = [], True
+        if piece is not None:
             passed = passed or (here and place.kind.startswith("before"))
             yield passed, piece
             passed = passed or (here and piece.ends)
-    if not passed:
-        yield from _halve(event, size // 2)
+    yield from _halve(event, size // 2)
 
 
 def _halve(event: list[Slice], before: int) -> Iterator[tuple[bool, Slice]]:

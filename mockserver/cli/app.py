@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from mockserver._version import __version__
+from mockserver.cli.check import EXAMPLES as CHECK_EXAMPLES
+from mockserver.cli.check import check
 from mockserver.cli.demo import EXAMPLES as DEMO_EXAMPLES
 from mockserver.cli.demo import demo
 from mockserver.cli.listing import EXPLAIN_EXAMPLES, LIST_EXAMPLES, explain, list_all
@@ -58,6 +60,7 @@ app.command(epilog=SCHEMA_EXAMPLES)(schema)
 app.command(epilog=SHOW_EXAMPLES)(show)
 app.command("list", epilog=LIST_EXAMPLES)(list_all)
 app.command(epilog=EXPLAIN_EXAMPLES)(explain)
+app.command(epilog=CHECK_EXAMPLES)(check)
 app.command(epilog=DEMO_EXAMPLES)(demo)
 
 # typer has carried a click of its own since 0.26 and hides its names: the root of its usage errors is reached so in both.

@@ -60,7 +60,7 @@ class Case(Struct, frozen=True):
         told = (first.content, first.finish_reason, first.tool_calls, completion.usage)
         assert told == (self.content, self.finish_reason, self.tool_calls, self.usage)
         for name, value in self.more.items():
-            assert getattr(first if hasattr(first, name) else completion, name) == value
+            assert getattr(completion, name) == value
 
 
 def same(slug: str, body: bytes, **expected: Any) -> Case:
@@ -128,7 +128,7 @@ WHOLE = {
 STARTED = events(ROLE, HEL)
 FINISHED = events(ROLE, HEL, LO, STOP)
 PING = b": ping\n\n"
-CALL = dict(finish_reason="tool_calls", content="", tool_calls=TOOL)
+CALL: dict[str, Any] = {"finish_reason": "tool_calls", "content": "", "tool_calls": TOOL}
 PIECES = (
     call(index=0, id="t1", type="function", name="f", arguments=""),
     call(index=0, arguments='{"a"'),
@@ -165,7 +165,7 @@ FRAMING = [
     either("sse-named-custom-event", STARTED + b'event: tool.progress\ndata: {"pct":5}\n\n' + events(LO, STOP) + DONE),
     either("sse-named-chunks", HELLO.replace(b"data: ", b"event: completion\ndata: ")),
     either("event-ping", STARTED + b"event: ping\ndata: still here\n\n" + events(LO, STOP) + DONE),
-]  # fmt: skip
+]
 
 SHAPES = [
     same("role-first-empty", HELLO),
@@ -195,7 +195,7 @@ SHAPES = [
     same("moderation-chunk", events(ROLE, HEL, LO, STOP, {**HEAD, "choices": [], "moderation": {"input": {}}}) + DONE, more={"extra": {"moderation": {"input": {}}}}),
     same("fingerprint-changes", events(*({**each, "system_fingerprint": fp} for each, fp in zip((ROLE, HEL, LO, STOP), (None, "a", "b", "c"), strict=True))) + DONE),
     either("tool-args-invalid-json", called(call(index=0, id="t1", name="f", arguments='{"a"')), error=MalformedError, content="", finish_reason="tool_calls", tool_calls=(ToolCall("t1", "f", '{"a"'),)),
-]  # fmt: skip
+]
 
 DIALECTS = [
     same("azure-first-chunk", events({"id": "", "object": "", "created": 0, "model": "", "choices": [], "prompt_filter_results": [{}]}) + HELLO),
@@ -255,7 +255,7 @@ DIALECTS = [
     bad("done-suffix-line", STARTED + b"data: [DONE]\ndata: xyz\n\n", MalformedError, "[DONE]"),
     bad("tool-args-resent", called(*PIECES, call(index=0, arguments='{"a":1}')), MalformedError, "JSON as the arguments", content="", finish_reason="tool_calls", tool_calls=(ToolCall("t1", "f", '{"a":1}{"a":1}'),)),
     bad("json-nan", STARTED + b'data: {"choices":[{"index":0,"delta":{"content":"x"},"logprobs":{"x":NaN}}]}\n\n', MalformedError, "NaN"),
-]  # fmt: skip
+]
 
 FAULTS = [
     bad("cut-clean-no-finish", STARTED, TruncatedError, "finish reason"),
@@ -300,7 +300,7 @@ FAULTS = [
     either("utf8-invalid", STARTED + b'data: {"choices":[{"index":0,"delta":{"content":"\xff\xfe"}}]}\n\n' + events(LO, STOP) + DONE, error=MalformedError, says="UTF-8", content="Hel", finish_reason=None),
     either("chunk-duplicated", events(ROLE, HEL, HEL, LO, STOP) + DONE, content="HelHello"),
     either("chunk-out-of-order", events(ROLE, LO, HEL, STOP) + DONE, content="loHel"),
-]  # fmt: skip
+]
 
 
 def zipped(data: bytes) -> list[bytes]:
@@ -370,6 +370,6 @@ WIRE = [
     sent("close-on-accept", "error", Reply(CLOSE), error=NotReachedError, says="the head of an answer", content="", finish_reason=None),
     sent("reset-on-accept", "error", Reply(RESET), error=NotReachedError, content="", finish_reason=None),
     sent("not-http", "error", Reply(b"220 smtp.example ESMTP\r\n", CLOSE), error=NotReachedError, content="", finish_reason=None),
-]  # fmt: skip
+]
 
 CASES = [*FRAMING, *SHAPES, *DIALECTS, *FAULTS, *WIRE]

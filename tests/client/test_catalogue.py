@@ -60,7 +60,8 @@ def test_a_row_over_a_socket(case: Case, serve: Serve) -> None:
         request = {**REQUEST, **case.request}
         stream = stream_chat(request, base_url=server.base_url, limits=limits_for(case), retries=0, http=http)
         try:
-            joined += [delta.content for delta in stream if delta.index == 0]
+            for delta in stream:
+                joined += [delta.content] if delta.index == 0 else []
         except ChatError as caught:
             error = caught
         check(case, error, stream.completion, "".join(joined))
@@ -95,7 +96,8 @@ def read_body(case: Case, pieces: Iterator[bytes]) -> tuple[ChatError | None, Co
     joined: list[str] = []
     try:
         for piece in pieces:
-            joined += [delta.content for delta in reader.feed(piece) if delta.index == 0]
+            for delta in reader.feed(piece):
+                joined += [delta.content] if delta.index == 0 else []
             if reader.done:
                 break
         reader.end()

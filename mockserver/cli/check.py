@@ -1,0 +1,107 @@
+"""`mockserver check`: judge a streaming consumer, in any language."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mockserver.conformance.case import Case
+    from mockserver.conformance.run import Options, Run
+
+EXAMPLES = """\b
+[bold]Examples[/bold]
+  mockserver check -- mockserver-client --consumer     the client that comes with this package
+  mockserver check -- node my-consumer.mjs             a program of your own
+  mockserver check --run 'cut-*' -- node my-consumer.mjs
+  mockserver check --html report.html --junit report.xml --jobs 4 -- ./consumer
+
+\b
+[bold]Exit codes[/bold]
+  0  every case passed, or failed as the baseline says
+  1  a case failed, or one of the baseline passes now
+  2  the consumer cannot be driven
+"""
+
+
+def check(
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- COMMAND...", help="The consumer's program.")
+    ] = None,
+    run: Annotated[list[str] | None, typer.Option("--run", metavar="GLOB", help="Only cases with such ids.")] = None,
+    skip: Annotated[list[str] | None, typer.Option("--skip", metavar="GLOB", help="No cases with such ids.")] = None,
+    cls: Annotated[list[str] | None, typer.Option("--class", metavar="CLASS", help="Only cases of this class.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Cases at once, each with a program of its own.")] = 1,
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="How long a case may take.")] = 20.0,
+    spawn: Annotated[
+        bool, typer.Option("--spawn", help="Start the program anew for each case, told by environment variables.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Weak fails the run too.")] = False,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Known failures; one that passes now fails the run.")
+    ] = None,
+    write_baseline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write what fails now as a baseline.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of all that varies.")] = 0,
+    list_cases: Annotated[bool, typer.Option("--list-cases", help="List the cases and leave.")] = False,
+) -> int:
+    """Play every case to a consumer and judge what it reports of it.
+
+    The program speaks one JSON line a case: see docs/writing-a-consumer.md.
+    """
+    from mockserver.conformance.case import choose_cases, load_cases
+    from mockserver.errors import UsageError
+
+    cases = choose_cases(load_cases(), run or (), skip or (), cls or ())
+    if not cases:
+        raise UsageError("no case is chosen; `mockserver check --list-cases` shows them all")
+    if list_cases:
+        width = max(len(case.id) for case in cases)
+        for case in cases:
+            print(f"{case.id:<{width}}  {case.cls:<9}  {case.right:<6}  {case.title}")
+        return 0
+    if not command:
+        raise UsageError("no consumer is given: expected `-- COMMAND...`, see `mockserver check --help`")
+    from mockserver.conformance.run import Options, exit_code
+
+    options = Options(jobs=jobs, time_limit_s=time_limit, spawn=spawn, seed=seed)
+    done = _run(command, cases, options)
+    from rich.console import Console
+
+    from mockserver.conformance.baseline import compare_with_baseline, read_baseline, write_baseline_file
+    from mockserver.conformance.report.terminal import print_report
+
+    replay = f"mockserver check -- {shlex.join(command)}"
+    console = Console(file=sys.stdout)
+    if write_baseline:
+        write_baseline_file(Path(write_baseline), done, strict)
+    if baseline is None:
+        print_report(done, console, replay)
+        return exit_code(done, strict)
+    compared = compare_with_baseline(done, read_baseline(Path(baseline)), strict)
+    print_report(done, console, replay, shown=compared.new)
+    for line in compared.lines():
+        console.print(line, highlight=False)
+    return int(bool(compared.new or compared.mended))
+
+
+def _run(command: list[str], cases: "Sequence[Case]", options: "Options") -> "Run":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from mockserver.conformance.run import run_cases
+
+    columns = (
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("playing", total=len(cases))
+        return run_cases(command, cases, options, on_result=lambda result: progress.advance(task))
