@@ -27,7 +27,7 @@ from client.completion import Completion, Delta
 from client.limits import Limits
 from client.retry import Retries
 from client.steps import Drain, Fault, Head, Read, Release, Send, Step, Wait
-from client.transport import DeadlineTransport, until
+from client.transport import DeadlineTransport, QuickAsyncTransport, until
 
 __all__ = ["AsyncChatStream", "ChatStream", "astream_chat", "open_http", "open_http_async", "stream_chat"]
 
@@ -45,7 +45,7 @@ def open_http() -> httpx2.Client:
 
 def open_http_async() -> httpx2.AsyncClient:
     """The same for `astream_chat`."""
-    return httpx2.AsyncClient()
+    return httpx2.AsyncClient(transport=QuickAsyncTransport())
 
 
 def stream_chat(

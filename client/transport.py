@@ -1,4 +1,4 @@
-"""An httpx2 transport whose every wait ends at a deadline, for the sync surface.
+"""Transports for httpx2: one whose every wait ends at a deadline, for the sync surface, and its plain async counterpart.
 
 httpx2 limits each read for itself, so a server that sends a byte now and then is never late. Async code cancels the wait from
 outside; blocking code cannot, so here the socket's own timeout is shortened to what is left before each call. The deadline is a
@@ -6,6 +6,9 @@ context variable, set around the call that may block (`until`), and read by the 
 
     with until(deadline_s):
         response = http.send(request, stream=True)
+
+Proxies named by the environment are not used: they have no place between a test and its server on the loopback. Whoever needs
+one passes an httpx2 client of his own.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
-__all__ = ["DeadlineTransport", "until"]
+__all__ = ["DeadlineTransport", "QuickAsyncTransport", "until"]
 
 DEADLINE_S: ContextVar[float] = ContextVar("deadline_s", default=math.inf)
 MAX_CONNECTIONS = 100
@@ -49,6 +52,17 @@ class DeadlineTransport(httpx2.HTTPTransport):
             max_keepalive_connections=MAX_CONNECTIONS,
             keepalive_expiry=KEEPALIVE_EXPIRY_S,
             network_backend=DeadlineBackend(),
+        )
+
+
+class QuickAsyncTransport(httpx2.AsyncHTTPTransport):
+    """The same for async code, which needs no deadline of its own, without reading certificates before they are needed."""
+
+    def __init__(self) -> None:
+        self._pool = httpcore2.AsyncConnectionPool(
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=MAX_CONNECTIONS,
+            keepalive_expiry=KEEPALIVE_EXPIRY_S,
         )
 
 

@@ -40,6 +40,7 @@ def make_noted_app(service: Service, note: Callable[[Exchange], None]) -> ASGIAp
     app = make_app(service)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        _current.set(None)  # the task of a pipelined request begins with the context of the one before
         try:
             await app(scope, receive, send)
         finally:

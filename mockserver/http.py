@@ -3,18 +3,19 @@
 The head is rendered here whole, down to its last byte: nothing is added to it on the way to the wire.
 """
 
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from mockserver.errors import UsageError
 from mockserver.shorthand import Size
-from mockserver.sse import Slice, split_slice
+from mockserver.sse import Slice, cut_slice, split_slice
 
 Headers = Mapping[str, str | None]
 Coding = Literal["gzip", "deflate", "br"]
@@ -41,12 +42,40 @@ RATE_LIMIT_HEADERS = {
 
 Status = Annotated[int, Meta(ge=100, le=999)]
 
+MAX_CHUNK_BYTES = 1024 * 1024
+"""How large an HTTP chunk may be made: its size stands in front, so it is rendered whole before its first byte leaves."""
+
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_NAME = re.compile(_TOKEN)
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+# RFC 9112 7.1.1: chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
+_EXTENSION = re.compile(rf'(?:[ \t]*;[ \t]*{_TOKEN}(?:[ \t]*=[ \t]*(?:{_TOKEN}|"(?:[^"\\]|\\.)*"))?)*')
+
+
+def check_headers(headers: Headers, where: str = "headers") -> None:
+    """Raise `ValueError` for a name or value that cannot go over the wire as it is.
+
+    RFC 9110 5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous"; a line end would begin
+    another header, or the body. RFC 9112 2.2 has heads parsed as octets, so each character must be one: Latin-1.
+    """
+    seen: dict[str, str] = {}
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{where}: expected a header's name of letters, digits and !#$%&'*+-.^_`|~, got {name!r}")
+        if value is not None and not _VALUE.fullmatch(value):
+            raise ValueError(f"{where}: {name}: expected a value of printable Latin-1 characters, got {value!r}")
+        if (other := seen.setdefault(name.lower(), name)) != name:
+            raise ValueError(f"{where}: {other} and {name} are one header; give it once")
+
 
 class Interim(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An interim response in front of the answer, such as 103 Early Hints (RFC 9110 15.2)."""
 
     status: Annotated[int, Meta(ge=100, le=199)] = 103
     headers: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        check_headers(self.headers)
 
 
 class Http(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -69,7 +98,10 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         Meta(description="What ends the body: chunked (default), its length, or the connection's close."),
     ] = None
     chunk_size: Annotated[
-        Size | None, Meta(description="Bytes in each HTTP chunk, apart from the writes. Default: one for each event.")
+        Size | None,
+        Meta(
+            description="Bytes in each HTTP chunk, apart from the writes; 1 MiB at most. Default: one for each event."
+        ),
     ] = None
     chunk_extension: Annotated[str | None, Meta(description="An extension on every HTTP chunk, such as ;sig=1.")] = None
     trailers: Annotated[dict[str, str], Meta(description="Fields after the last HTTP chunk.")] = {}
@@ -81,8 +113,15 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     interim: Annotated[tuple[Interim, ...], Meta(description="Interim responses in front of the answer.")] = ()
 
     def __post_init__(self) -> None:
-        if self.chunk_size == 0:
-            raise ValueError("chunk_size: expected at least one byte")
+        if self.chunk_size is not None and not 1 <= self.chunk_size <= MAX_CHUNK_BYTES:
+            raise ValueError(f"chunk_size: expected 1 byte to 1 MiB, got {int(self.chunk_size)}")
+        extension = self.chunk_extension or ""
+        if not (_EXTENSION.fullmatch(extension) and _VALUE.fullmatch(extension)):
+            raise ValueError(f"chunk_extension: expected ;name or ;name=value, got {extension!r}")
+        if self.coding == "br" and find_spec("brotli") is None:
+            raise ValueError("coding br needs the extra: pip install 'openai-mockserver[brotli]'")
+        check_headers(self.headers)
+        check_headers(self.trailers, "trailers")
 
 
 def merge_headers(ours: Iterable[tuple[str, str]], theirs: Headers) -> Iterator[tuple[str, str]]:
@@ -105,7 +144,7 @@ def render_head(status: int, headers: Iterable[tuple[str, str]], version: str = 
     except ValueError:
         phrase = ""
     lines = [f"HTTP/{version} {status} {phrase}", *(f"{name}: {value}" for name, value in headers)]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 def http_date(wall_s: float) -> str:
@@ -114,33 +153,42 @@ def http_date(wall_s: float) -> str:
 
 
 def offers(accept_encoding: str, coding: str) -> bool:
-    """Whether a request's `Accept-Encoding` offers a coding (RFC 9110 12.5.3: a weight of 0 means it does not)."""
+    """Whether a request's `Accept-Encoding` offers a coding.
+
+    RFC 9110 12.4.2: "a value of 0 means 'not acceptable'"; 12.5.3: "The asterisk \"*\" symbol in an Accept-Encoding field
+    matches any available content coding not explicitly listed in the field"; 8.4.1.3: "x-gzip" is "equivalent to gzip".
+    """
     offered = {}
     for item in accept_encoding.lower().split(","):
-        name, _, weight = item.partition(";")
-        offered[name.strip()] = weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+        name, *parameters = (part.strip() for part in item.split(";"))
+        offered[name.removeprefix("x-")] = not any(map(_NO_WEIGHT.fullmatch, parameters))
     return offered.get(coding, offered.get("*", False))
 
 
+_NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0*)?")
+
+
 def code_content(body: Iterable[Slice], coding: Coding, flush: Literal["event", "end"] = "event") -> Iterator[Slice]:
-    """The body in a content coding. With `flush: event` all bytes of an event are on their way when it ends."""
+    """The body in a content coding.
+
+    With `flush: event` all bytes of a slice are on their way when it leaves: of an event, and of the part of one that stands
+    before a pause or a cut.
+    """
     compress, sync, finish = _compressor(coding)
-    last: Slice | None = None
+    due_s = 0.0
     for piece in body:
-        data = compress(piece.data)
-        if flush == "event" and piece.ends:
+        due_s = piece.due_s
+        data = compress(piece.data) if piece.data else b""
+        if flush == "event" and piece.data:
             data += sync()
-        last = replace(piece, data=data)
-        yield last
-    yield Slice(finish(), last.due_s if last else 0.0, None, "tail")
+        yield from cut_slice(replace(piece, data=data))
+    yield from cut_slice(Slice(finish(), due_s, None, "tail"))
 
 
 def _compressor(coding: Coding) -> tuple[Callable[[bytes], bytes], Callable[[], bytes], Callable[[], bytes]]:
     if coding == "br":
-        try:
-            import brotli
-        except ImportError as error:
-            raise UsageError("content coding br needs the extra: pip install 'openai-mockserver[brotli]'") from error
+        import brotli  # an extra; `Http` has seen to it that it is there
+
         squeezer: Any = brotli.Compressor(quality=4)
         return squeezer.process, squeezer.flush, squeezer.finish
     # RFC 9110 8.4.1: gzip is RFC 1952 (wbits 31), deflate the zlib format of RFC 1950 (wbits 15).
@@ -153,10 +201,12 @@ def code_chunked(
 ) -> Iterator[Slice]:
     """The body in the chunked transfer coding: one HTTP chunk a slice, or chunks of `size` bytes; then the last chunk.
 
+    Slices that join the one before are of its chunk.
+
     RFC 9112 7.1: "chunked-body = *chunk last-chunk trailer-section CRLF".
     """
     due_s, ext = 0.0, extension.encode("latin-1")
-    for group in ([piece] for piece in body) if size is None else _groups(body, size):
+    for group in _joined(body) if size is None else _groups(body, size):
         total = sum(len(piece.data) for piece in group)
         due_s = group[-1].due_s
         if not total:  # a chunk of no bytes would be the last chunk: only the marks go on
@@ -171,6 +221,18 @@ def code_chunked(
         yield replace(group[-1], data=group[-1].data + tail)
     fields = "".join(f"{name}: {value}\r\n" for name, value in (trailers or {}).items())
     yield Slice(b"0%b\r\n%b\r\n" % (ext, fields.encode("latin-1")), due_s, None, "tail")
+
+
+def _joined(body: Iterable[Slice]) -> Iterator[list[Slice]]:
+    """Each slice with those that join it."""
+    group: list[Slice] = []
+    for piece in body:
+        if group and not piece.joins:
+            yield group
+            group = []
+        group.append(piece)
+    if group:
+        yield group
 
 
 def _groups(body: Iterable[Slice], size: int) -> Iterator[list[Slice]]:

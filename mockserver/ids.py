@@ -3,8 +3,18 @@
 from collections.abc import Callable
 from hashlib import blake2b
 
-_BASE62 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_SHAPES = {"chatcmpl-": (29, _BASE62), "call_": (24, _BASE62), "req_": (32, "0123456789abcdef")}
+_BASE62 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_HEX = b"0123456789abcdef"
+
+
+def _table(letters: bytes) -> bytes:
+    """What letter each byte of a digest becomes."""
+    return bytes(letters[byte % len(letters)] for byte in range(256))
+
+
+# prefix -> the length of what follows, and its letters
+_SHAPES = {"chatcmpl-": (29, _table(_BASE62)), "call_": (24, _table(_BASE62)), "req_": (32, _table(_HEX))}
+_OTHER = (24, _table(_BASE62))
 
 IdGenerator = Callable[[str, str], str]
 """Makes an id from a prefix (`chatcmpl-`, `call_`, `req_`) and a key that says what it is for."""
@@ -16,10 +26,6 @@ def make_id(prefix: str, key: str) -> str:
     >>> len(make_id("chatcmpl-", "0/paced/1"))
     38
     """
-    length, letters = _SHAPES.get(prefix, (24, _BASE62))
-    number = int.from_bytes(blake2b(f"{prefix}{key}".encode(), digest_size=32).digest())
-    chosen = []
-    for _ in range(length):
-        number, k = divmod(number, len(letters))
-        chosen.append(letters[k])
-    return prefix + "".join(chosen)
+    length, table = _SHAPES.get(prefix, _OTHER)
+    digest = blake2b(f"{prefix}{key}".encode(), digest_size=32).digest()
+    return prefix + digest[:length].translate(table).decode()

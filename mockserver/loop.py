@@ -80,7 +80,12 @@ class LoopServer(uvicorn.Server):
     async def run_until_stopped(self) -> None:
         """Serve until `stop`, or with `handle_signals` SIGINT or SIGTERM; then close everything at once."""
         self._stop = asyncio.Event()
-        await self._serve([self._listener])
+        try:
+            await self._serve([self._listener])
+        except BaseException:
+            if self.started:  # else a loop that closes would wait for what is still open
+                await self.shutdown()
+            raise
 
     async def main_loop(self) -> None:
         assert self._stop is not None

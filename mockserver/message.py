@@ -7,6 +7,7 @@ from mockserver.faults import AnyFault, Around
 from mockserver.http import (
     CORS_HEADERS,
     RATE_LIMIT_HEADERS,
+    Coding,
     Http,
     Transfer,
     code_chunked,
@@ -45,11 +46,17 @@ class Message:
         return "close" if wanted == "chunked" and self.version == "1.0" else wanted
 
     @property
+    def announces_close(self) -> bool:
+        """Whether the head says, unless the scenario says otherwise, that the connection ends with this answer."""
+        http = self.http
+        return self.transfer == "close" or http.connection == "close" or self.version == "1.0" or not self.keep_alive
+
+    @property
     def closes(self) -> bool:
-        """Whether the connection is closed behind the answer."""
-        return (
-            self.transfer == "close" or self.http.connection == "close" or self.version == "1.0" or not self.keep_alive
-        )
+        """Whether the connection is closed behind the answer: also where a scenario's own head may lie about its end."""
+        said = {name.lower(): value for name, value in self.http.headers.items()}
+        lies = not said.keys().isdisjoint(("content-length", "transfer-encoding")) or self.status < 200
+        return self.announces_close or lies or "close" in (said.get("connection") or "").lower()
 
     @property
     def has_body(self) -> bool:
@@ -58,7 +65,7 @@ class Message:
         return self.status >= 200 and self.status not in (204, 304)
 
     @property
-    def coding(self) -> str | None:
+    def coding(self) -> Coding | None:
         """The content coding: the scenario's, if the request offered it or it is to be used unasked."""
         coding = self.http.coding
         if coding is None or self.http.coding_unasked or offers(self.accept_encoding, coding):
@@ -67,9 +74,9 @@ class Message:
 
     def code(self, body: Iterable[Slice], faults: Iterable[AnyFault], around: Around) -> Iterable[Slice]:
         """The body in its content coding."""
-        if self.http.coding is None or self.coding is None:
+        if self.coding is None:
             return body
-        coded: Iterable[Slice] = code_content(body, self.http.coding, self.http.flush)
+        coded: Iterable[Slice] = code_content(body, self.coding, self.http.flush)
         for fault in faults:
             coded = fault.on_coding(coded, around)
         return coded
@@ -82,8 +89,11 @@ class Message:
         return code_chunked(coded, http.chunk_size, http.chunk_extension or "", http.trailers)
 
     def interims(self) -> Iterator[Slice]:
-        """The interim responses in front; they leave at once."""
-        for interim in self.http.interim:
+        """The interim responses in front; they leave at once.
+
+        RFC 9110 15.2: "a server MUST NOT send a 1xx response to an HTTP/1.0 client".
+        """
+        for interim in self.http.interim if self.request_version != "1.0" else ():
             yield Slice(render_head(interim.status, interim.headers.items(), self.version), 0.0, None, "interim")
 
     def head(self, processing_s: float, length: int | None) -> bytes:
@@ -99,7 +109,7 @@ class Message:
             if self.coding is not None:
                 ours += [("Content-Encoding", self.coding), ("Vary", "Accept-Encoding")]
         ours += [
-            ("Connection", self.http.connection or ("close" if self.closes else "keep-alive")),
+            ("Connection", self.http.connection or ("close" if self.announces_close else "keep-alive")),
             ("openai-processing-ms", str(round(processing_s * 1000))),
             ("openai-version", "2020-10-01"),
             ("x-request-id", self.request_id),

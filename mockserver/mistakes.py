@@ -20,7 +20,7 @@ from mockserver.errors import Problem
 from mockserver.remedies import SAY, find_near, say_as_it_is
 from mockserver.scenario import ScenarioFile
 from mockserver.shorthand import JsonSchema, decode_shorthand
-from mockserver.tree import Key, Node, Path, write_place
+from mockserver.tree import Node, Path, write_place
 
 _LONGEST_MESSAGE = 300
 _extend: Any = extend  # has no types
@@ -105,23 +105,22 @@ def _check_struct(_: Any, kind: type[msgspec.Struct], value: Any, __: JsonSchema
 _PATH = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 
 
-def _prune(values: Any, message: str) -> bool:
+def _prune(whole: Any, message: str) -> bool:
     """Empty the part that msgspec's message is about, or take it out; False if that is the whole."""
     at = _PATH.search(message)
     if at is None:
         return False
-    path: list[Key] = []
+    holder, name, part = whole, "", whole
     for key, index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", at[1]):
-        if index == "...":  # any key of a mapping
+        if index == "...":  # some key of a mapping
             break
-        path.append(key or int(index))
-    while isinstance(path[-1], int):  # an item taken out would rename those after it
-        path.pop()
-    for step in path[:-1]:
-        values = values[step]
-    part = values.pop(path[-1])
+        if index:  # those before it are right
+            del part[int(index) :]
+            return True
+        holder, name, part = part, key, part[key]
+    del holder[name]
     if part and isinstance(part, dict | list):  # that it is there may count
-        values[path[-1]] = type(part)()
+        holder[name] = type(part)()
     return True
 
 

@@ -112,16 +112,16 @@ def split_at(
     for piece in pieces:
         finishes += piece.kind == "finish" and piece.starts
         here = not passed and _is_at(place, piece, finishes >= last_finish)
-        if here and place.kind == "inside_event":
+        inside = here and place.kind == "inside_event"
+        if inside:
             event.append(piece)
             size += len(piece.data)
             if not piece.ends and size < SLICE_BYTES:
                 continue
-            piece = None
         if event:
             yield from _halve(event, size // 2)
             event, passed = [], True
-        if piece is not None:
+        if not inside:
             passed = passed or (here and place.kind.startswith("before"))
             yield passed, piece
             passed = passed or (here and piece.ends)

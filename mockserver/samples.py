@@ -33,7 +33,7 @@ class Format(NamedTuple):
     """How a string of one `format` is made, and an expression that all such strings match."""
 
     make: Callable[[Dice], str]
-    shape: re.Pattern[str]
+    shape: str
 
 
 def word(dice: Dice, *steps: str | int) -> str:
@@ -65,42 +65,38 @@ def _uuid(dice: Dice) -> str:
     return str(UUID(int=dice.roll(2**128), version=4))
 
 
-def _format(make: Callable[[Dice], str], shape: str) -> Format:
-    return Format(make, re.compile(shape))
-
-
 _DATE_SHAPE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 _TIME_SHAPE = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
 _LABEL_SHAPE = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _HOST_SHAPE = rf"{_LABEL_SHAPE}(?:\.{_LABEL_SHAPE})*"
 
 FORMATS: dict[str, Format] = {
-    "date-time": _format(lambda dice: f"{_date(dice)}T{_time(dice)}", f"{_DATE_SHAPE}[Tt]{_TIME_SHAPE}"),
-    "date": _format(_date, _DATE_SHAPE),
-    "time": _format(_time, _TIME_SHAPE),
-    "duration": _format(
+    "date-time": Format(lambda dice: f"{_date(dice)}T{_time(dice)}", f"{_DATE_SHAPE}[Tt]{_TIME_SHAPE}"),
+    "date": Format(_date, _DATE_SHAPE),
+    "time": Format(_time, _TIME_SHAPE),
+    "duration": Format(
         _duration, r"P(?:\d+W|(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?)(?<!P)"
     ),
-    "email": _format(_email, rf"[^\s@\"]+@{_HOST_SHAPE}"),
-    "idn-email": _format(_email, r"[^\s@\"]+@[^\s@]+"),
-    "hostname": _format(lambda dice: dice.pick(HOSTS), _HOST_SHAPE),
-    "idn-hostname": _format(lambda dice: dice.pick(HOSTS), r"[^\s@/]+"),
-    "ipv4": _format(
+    "email": Format(_email, rf"[^\s@\"]+@{_HOST_SHAPE}"),
+    "idn-email": Format(_email, r"[^\s@\"]+@[^\s@]+"),
+    "hostname": Format(lambda dice: dice.pick(HOSTS), _HOST_SHAPE),
+    "idn-hostname": Format(lambda dice: dice.pick(HOSTS), r"[^\s@/]+"),
+    "ipv4": Format(
         # 192.0.2.0/24 is set aside for examples (RFC 5737).
         lambda dice: str(IPv4Address(0xC0000200 + dice.roll(256))),
         r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}",
     ),
     # 2001:db8::/32 likewise (RFC 3849).
-    "ipv6": _format(lambda dice: str(IPv6Address((0x20010DB8 << 96) + dice.roll(2**32))), r"[0-9a-fA-F:.]{2,45}"),
-    "uuid": _format(_uuid, r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"),
-    "uri": _format(_uri, r"[a-zA-Z][a-zA-Z0-9+.-]*:\S+"),
-    "iri": _format(_uri, r"[a-zA-Z][a-zA-Z0-9+.-]*:\S+"),
-    "uri-reference": _format(_uri, r"\S*"),
-    "iri-reference": _format(_uri, r"\S*"),
-    "uri-template": _format(lambda dice: f"{_uri(dice)}/{{id}}", r"\S*"),
-    "json-pointer": _format(lambda dice: f"/{word(dice)}", r"(?:/(?:[^~/]|~[01])*)*"),
-    "relative-json-pointer": _format(lambda dice: f"{dice.roll(3)}/{word(dice)}", r"\d+(?:#|(?:/(?:[^~/]|~[01])*)*)"),
-    "regex": _format(lambda dice: f"^{word(dice)}$", r"[\s\S]*"),
+    "ipv6": Format(lambda dice: str(IPv6Address((0x20010DB8 << 96) + dice.roll(2**32))), r"[0-9a-fA-F:.]{2,45}"),
+    "uuid": Format(_uuid, r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"),
+    "uri": Format(_uri, r"[a-zA-Z][a-zA-Z0-9+.-]*:\S+"),
+    "iri": Format(_uri, r"[a-zA-Z][a-zA-Z0-9+.-]*:\S+"),
+    "uri-reference": Format(_uri, r"\S*"),
+    "iri-reference": Format(_uri, r"\S*"),
+    "uri-template": Format(lambda dice: f"{_uri(dice)}/{{id}}", r"\S*"),
+    "json-pointer": Format(lambda dice: f"/{word(dice)}", r"(?:/(?:[^~/]|~[01])*)*"),
+    "relative-json-pointer": Format(lambda dice: f"{dice.roll(3)}/{word(dice)}", r"\d+(?:#|(?:/(?:[^~/]|~[01])*)*)"),
+    "regex": Format(lambda dice: f"^{word(dice)}$", r"[\s\S]*"),
 }
 """The formats of JSON Schema 2020-12, section 7.3; others are annotations and ask for nothing."""
 

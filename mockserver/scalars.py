@@ -4,6 +4,7 @@ What a schema leaves open is filled with plausible samples; what it asks for is 
 which keyword could not be.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -94,7 +95,7 @@ def _shaped_string(shape: Shape, spot: Spot, shortest: int, longest: int | None)
     def fits(text: str) -> bool:
         return (
             shortest <= len(text) <= (longest if longest is not None else LONGEST_TEXT)
-            and all(FORMATS[name].shape.fullmatch(text) for name in formats)
+            and all(re.fullmatch(FORMATS[name].shape, text) for name in formats)
             and all(read_pattern(pattern)[0].search(text) for pattern in patterns)
         )
 
@@ -102,7 +103,7 @@ def _shaped_string(shape: Shape, spot: Spot, shortest: int, longest: int | None)
         for text in _format_samples(formats, spot):
             if fits(text):
                 return text
-        sources = [(pattern, False) for pattern in patterns] + [(FORMATS[name].shape.pattern, True) for name in formats]
+        sources = [(pattern, False) for pattern in patterns] + [(FORMATS[name].shape, True) for name in formats]
         for pattern, whole in sources:
             dice = spot.dice.at(pattern, spot.turn)
             spelled = spell(pattern, dice, shortest=shortest, longest=longest, whole=whole, accept=fits)

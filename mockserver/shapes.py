@@ -98,6 +98,21 @@ class Shape:
         return list(dict.fromkeys(name for names in self.all("required") for name in names))
 
     @property
+    def needed(self) -> list[str]:
+        """The properties that must be there, with those that they bring along ("dependentRequired")."""
+        names = self.required
+        for name in names:
+            for brought in self.all("dependentRequired"):
+                names += [other for other in brought.get(name, ()) if other not in names]
+        return names
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the schema describes properties that it does not name."""
+        others = any(isinstance(schema, dict) and schema for schema in self.all("additionalProperties"))
+        return others or any(self.all("patternProperties"))
+
+    @property
     def property_names(self) -> list[str]:
         """The names of the properties that the parts describe, in their order, each once."""
         return list(dict.fromkeys(name for properties in self.all("properties") for name in properties))

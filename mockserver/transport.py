@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 import uvicorn
-from httptools import HttpParserError, HttpParserUpgrade
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -39,7 +39,12 @@ MAX_PIPELINED = 256
 """Requests a client may send ahead of the answers."""
 
 MAX_HEAD_BYTES = 256 * 1024
-"""How long a request's line and headers may be; those that arrive in one piece may be somewhat longer."""
+"""How long a request's line and headers may be, give or take `_HEAD_STEP_BYTES`."""
+
+MAX_URL_BYTES = 65_535
+"""How long a request's target may be: what the parser of URLs can count."""
+
+_HEAD_STEP_BYTES = 16 * 1024
 
 LINGER_S = 2.0
 """How long a connection that we ended is read on, for its client to end it too."""
@@ -81,29 +86,33 @@ class LendingProtocol(HttpToolsProtocol):
         if self._deaf:
             return
         self._unset_keepalive_if_required()
-        if self._receiving is None:
-            self._head_size += len(data)
         try:
             while data:
                 data = self._feed(data)
         except HttpParserError as error:
             status, message = self._wrong or (400, f"Invalid HTTP request: {error}")
             self._refuse(status, message)
-        else:
-            if self._head_size > MAX_HEAD_BYTES:
-                self._refuse(431, f"The head of the request is longer than {MAX_HEAD_BYTES} bytes")
 
     def _feed(self, data: bytes) -> bytes:
-        """Let the parser read `data`; returns what is to be read after it."""
+        """Let the parser read some of `data`; returns what is to be read after it."""
+        rest = b""
+        if self._receiving is None:
+            data, rest = data[:_HEAD_STEP_BYTES], data[_HEAD_STEP_BYTES:]
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD_BYTES:
+                raise self._wrong_head(431, f"The head of the request is longer than {MAX_HEAD_BYTES} bytes")
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             # RFC 9110 7.8: "A server MAY ignore a received Upgrade header field if it wishes to continue using the current
-            # protocol on that connection." The parser cannot, and skips the body: so it reads the request again without it.
-            # Java's HttpClient sends `Upgrade: h2c` with its first request.
+            # protocol on that connection." The parser cannot, it skips the body: so another one reads the request again,
+            # without that field. Java's HttpClient sends `Upgrade: h2c` with its first request.
             [end_of_head] = upgrade.args
-            return self._render_request_without_upgrade() + data[end_of_head:]
-        return b""
+            request = self._render_request_without_upgrade()
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+            return request + data[end_of_head:] + rest
+        return rest
 
     def _render_request_without_upgrade(self) -> bytes:
         self._ignored_upgrade = [header for header in self.headers if header[0] == b"upgrade"]
@@ -115,6 +124,8 @@ class LendingProtocol(HttpToolsProtocol):
         self._head_size = 0
         if self.parser.get_http_version() not in ("1.0", "1.1"):
             raise self._wrong_head(505, f"HTTP/{self.parser.get_http_version()} is not spoken here, HTTP/1.1 is")
+        if len(self.url) > MAX_URL_BYTES:
+            raise self._wrong_head(414, f"The target of the request is longer than {MAX_URL_BYTES} bytes")
         if self.parser.get_method() == b"CONNECT":
             raise self._wrong_head(405, "Not allowed to CONNECT: this is no proxy")
         if len(self.pipeline) >= MAX_PIPELINED:

@@ -19,7 +19,7 @@ from mockserver.shapes import Schema, Shape, UnsatisfiableError
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-MAX_EFFORT = 20_000
+MAX_EFFORT = 10_000
 """What one schema may take to fill, counted in values, those included that were tried and given up."""
 
 MAX_STEPS = 80
@@ -68,6 +68,11 @@ class ValueMaker:
         self._left -= effort
         if self._left < 0:
             raise ValueError("filling it takes too long: its parts are too many, or at odds with each other")
+
+    def _afford(self, effort: int) -> None:
+        """Give up at once on what cannot be spent anyway."""
+        if effort > self._left:
+            self._spend(effort)
 
     def _try(self, shape: Shape, schemas: Sequence[Schema], spot: Spot) -> Any:
         """The first of several values that a validator agrees with."""
@@ -125,13 +130,14 @@ class ValueMaker:
 
     def _object(self, shape: Shape, spot: Spot) -> dict[str, Any]:
         """An object with all that is required, in the schema's order, and most of what is not."""
-        needed = _needed_names(shape)
+        needed = shape.needed
         least, most = shape.highest("minProperties"), shape.lowest("maxProperties")
         if most is not None and max(len(needed), least) > most:
             raise UnsatisfiableError(
                 spot.place, "maxProperties", f"it allows at most {most} properties and asks for more"
             )
         described = shape.property_names
+        self._afford(least)
         optional = [name for name in described if name not in needed]
         chosen = [name for name in optional if not _is_ending(spot) and spot.index(4, "optional", name)]
         room = len(optional) if most is None else most - len(needed)
@@ -141,7 +147,7 @@ class ValueMaker:
             if name in wanted:
                 self._put(made, name, shape, spot.member(name, wheel), needed=name in needed)
         further = [name for name in optional if name not in made]
-        if not described and not needed and _describes_others(shape) and not _is_ending(spot):
+        if not described and not needed and shape.is_map and not _is_ending(spot):
             least = max(least, 2 if most is None else min(most, 2))
         for name in (*further, *self._new_names(shape, spot, least)):
             if len(made) >= least:
@@ -183,6 +189,7 @@ class ValueMaker:
         usual = shape.prefix_length or 1 + spot.dice.roll(3 if spot.depth < _LARGE_DEPTH else 1, "length")
         length = max(least, 0 if _is_ending(spot) else usual)
         unique = any(shape.all("uniqueItems"))
+        self._afford(least)
         items: list[Any] = []
         shared, turn = spot.item(), 0
         for index in range(length if most is None else min(length, most)):
@@ -239,19 +246,3 @@ def _rotate(ways: list[T], is_null: Callable[[T], bool], spot: Spot) -> list[T]:
         start = spot.index(len(others), "way")
         others = others[start:] + others[:start]
     return nulls + others if spot.index(5, "null") == 0 else others + nulls
-
-
-def _needed_names(shape: Shape) -> list[str]:
-    """The properties that must be there, with those that they bring along ("dependentRequired")."""
-    needed = shape.required
-    for name in needed:
-        for dependents in shape.all("dependentRequired"):
-            needed += [other for other in dependents.get(name, ()) if other not in needed]
-    return needed
-
-
-def _describes_others(shape: Shape) -> bool:
-    """Whether the schema says something about properties that it does not name: then it is meant as a map."""
-    return any(isinstance(schema, dict) and schema for schema in shape.all("additionalProperties")) or bool(
-        shape.all("patternProperties")
-    )

@@ -6,7 +6,7 @@ own. TCP joins what comes back to back: the reader sees the same borders only wi
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain, pairwise, repeat
+from itertools import repeat
 from random import Random
 from typing import Annotated, Literal, TypeVar
 
@@ -28,11 +28,13 @@ _CUTS: dict[str, re.Pattern[bytes]] = {
     "utf8": re.compile(rb"([\xc2-\xf4])[\x80-\xbf]"),
     "field": re.compile(rb"(?:^|(?<=[\r\n]))(da)ta:"),
     "crlf": re.compile(rb"(\r)\n"),
-    "blank_line": re.compile(rb"(\r\n|\n|\r)(?=\r\n|\n|\r(?!\n))"),
+    "blank_line": re.compile(rb"(\r\n|\n|\r(?!\n))(?=\r|\n)"),
     "json": re.compile(rb'(\{")'),
     "escape": re.compile(rb"(\\u[0-9a-fA-F])[0-9a-fA-F]{3}"),
 }
 
+
+_NEEDED = {"size": "size", "random": "size", "offsets": "offsets", "cuts": "cuts"}
 
 _Item = TypeVar("_Item", Slice, Slice | Step)
 
@@ -47,8 +49,13 @@ class Writes(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
             "each; random: 1 to `size` bytes, by the seed; offsets: cut at `offsets`; cuts: cut at named places."
         ),
     ] = "due"
-    size: Annotated[Size | None, Meta(description="Bytes a write, for size and random.")] = None
-    offsets: Annotated[tuple[int, ...], Meta(description="Where to cut, in bytes from the start, for offsets.")] = ()
+    size: Annotated[Size | None, Meta(description="Bytes a write, for size and random; 64 KiB at most.")] = None
+    offsets: Annotated[
+        tuple[int, ...],
+        Meta(
+            description="Where to cut, in bytes from the start, for offsets; what is longer than 64 KiB is cut besides."
+        ),
+    ] = ()
     cuts: Annotated[
         tuple[Cut, ...],
         Meta(
@@ -68,11 +75,19 @@ class Writes(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     ] = None
 
     def __post_init__(self) -> None:
-        needed = {"size": "size", "random": "size", "offsets": "offsets", "cuts": "cuts"}.get(self.mode)
-        if needed and not getattr(self, needed):
-            raise ValueError(f"writes of mode {self.mode} need `{needed}`")
+        needed = _NEEDED.get(self.mode)
+        for name in dict.fromkeys(_NEEDED.values()):
+            given = getattr(self, name) not in (None, ())
+            if given != (name == needed):
+                raise ValueError(f"writes of mode {self.mode} {'have no' if given else 'need'} `{name}`")
+        if self.size is not None and not 1 <= self.size <= SLICE_BYTES:
+            raise ValueError(
+                f"size: expected 1 byte to 64 KiB, which is what one send call takes, got {int(self.size)}"
+            )
         if list(self.offsets) != sorted(set(self.offsets)) or any(at < 1 for at in self.offsets):
             raise ValueError(f"offsets: expected growing numbers from 1, got {list(self.offsets)}")
+        if self.mode == "due" and self.gap is not None:
+            raise ValueError("writes of mode due have no `gap`: what is due at the moment leaves together")
 
     @property
     def gap_s(self) -> float:
@@ -111,26 +126,33 @@ def _sizes(writes: Writes, seed: str) -> Iterator[int]:
             random = Random(f"writes/{seed}")
             return (random.randint(1, writes.size or 1) for _ in repeat(None))
         case _:
-            edges = (0, *writes.offsets)
-            return chain((b - a for a, b in pairwise(edges)), repeat(SLICE_BYTES))
+            return _between(writes.offsets)
+
+
+def _between(offsets: Iterable[int]) -> Iterator[int]:
+    """The sizes of what lies between the offsets, none of them over 64 KiB."""
+    at = 0
+    for offset in offsets:
+        while offset > at:
+            size = min(offset - at, SLICE_BYTES)
+            yield size
+            at += size
+    yield from repeat(SLICE_BYTES)
 
 
 def _recut(items: Iterable[_Item], sizes: Iterator[int], with_head: bool = True) -> Iterator[_Item]:
     """Cut slices so that, those that `join` taken together, they have the sizes wanted. No mark is lost."""
     room, begun = next(sizes), False
     for item in items:
-        if not isinstance(item, Slice) or not item.data or (item.kind == "head" and not with_head):
+        if not isinstance(item, Slice) or not item.data or (item.kind in ("head", "interim") and not with_head):
             yield item
             continue
-        data, at = item.data, 0
-        while at < len(data):
-            end = min(at + room, len(data))
-            yield replace(
-                item,
-                data=data[at:end],
-                starts=item.starts and at == 0,
-                ends=item.ends and end == len(data),
-                joins=begun,
+        data, due_s, event, kind = item.data, item.due_s, item.event, item.kind
+        at, size = 0, len(data)
+        while at < size:
+            end = min(at + room, size)
+            yield Slice(
+                data[at:end], due_s, event, kind, item.starts and not at, item.ends and end == size, joins=begun
             )
             room, begun = room - (end - at), True
             if not room:
@@ -156,14 +178,14 @@ def _join(items: Iterable[Slice | Step]) -> Iterator[Step]:
     first: Slice | None = None
     due_s = 0.0
     for item in items:
-        joins = isinstance(item, Slice) and item.joins and sum(map(len, parts)) + len(item.data) <= SLICE_BYTES
-        if first is not None and not joins:
+        if isinstance(item, Slice) and not item.data:
+            continue
+        if first is not None and not (isinstance(item, Slice) and item.joins):
             yield _alone(first, due_s, b"".join(parts))
             first, parts = None, []
         if isinstance(item, Slice):
-            if item.data:
-                first, due_s = first or item, item.due_s
-                parts.append(item.data)
+            first, due_s = first or item, item.due_s
+            parts.append(item.data)
         else:
             yield item
     if first is not None:
@@ -178,8 +200,10 @@ def _alone(first: Slice, due_s: float, data: bytes) -> Step:
 
 def _space(steps: Iterable[Step], gap_s: float) -> Iterator[Step]:
     """Put at least a gap between two writes; what follows is never due before what precedes."""
-    earliest = 0.0
+    last_s = next_write_s = 0.0
     for step in steps:
-        due_s = max(step.due_s, earliest)
-        earliest = due_s + gap_s if isinstance(step, Write | Head) else due_s
-        yield step if due_s == step.due_s else replace(step, due_s=due_s)
+        is_write = isinstance(step, Write | Head)
+        last_s = max(step.due_s, next_write_s if is_write else last_s)
+        if is_write:
+            next_write_s = last_s + gap_s
+        yield step if last_s == step.due_s else replace(step, due_s=last_s)

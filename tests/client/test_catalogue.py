@@ -1,4 +1,4 @@
-"""Every row of the catalogue that is a matter of the client, over a socket, blocking and not, and fed to the reader byte by byte."""
+"""Every row of the catalogue that is a matter of the client: over a socket, blocking and not, and byte by byte."""
 
 from collections.abc import Iterator
 

@@ -147,7 +147,7 @@ bound_parameters: list[st.SearchStrategy[Body]] = [
         },
     ),
     st.fixed_dictionaries({"stream": maybe(st.just(False))}),
-    st.fixed_dictionaries({"logprobs": st.just(True)}, optional={"top_logprobs": maybe(st.integers(0, 20))}),
+    st.fixed_dictionaries({"logprobs": st.just(True)}, optional={"top_logprobs": st.integers(0, 20)}),
     st.fixed_dictionaries({"logprobs": maybe(st.just(False))}),
 ]
 

@@ -32,9 +32,9 @@ def test_ids_of_different_kinds_share_nothing_but_the_key(key: str) -> None:
 
 
 def test_ids_stay_the_same_from_release_to_release() -> None:
-    assert make_id("chatcmpl-", "0/paced/1") == "chatcmpl-Canr1IZ21g8HkQRsGnK09akW4vK6b"
-    assert make_id("call_", "0/paced/1") == "call_U3BpfGG1y1XDxF5AmDgkdl7p"
-    assert make_id("req_", "0/paced/1") == "req_c53307b2a6b913b518c38369d10563cc"
+    assert make_id("chatcmpl-", "0/paced/1") == "chatcmpl-JhmnY9dG4sNmMDKUasNRysW31aqUl"
+    assert make_id("call_", "0/paced/1") == "call_X2KLB9jumQAawZA0mITw40Pe"
+    assert make_id("req_", "0/paced/1") == "req_3eba7957ee8f15bac60d68c1b1bab03c"
 
 
 def test_every_letter_of_the_alphabet_occurs() -> None:

@@ -137,7 +137,7 @@ def test_a_loop_that_does_not_start_is_told_and_leaves_nothing(monkeypatch: pyte
         raise OSError("out of luck")
 
     monkeypatch.setattr(LoopServer, "startup", fail)
-    with pytest.raises(StartError, match="^the server did not start: out of luck$"):
+    with pytest.raises(StartError, match=r"^the server did not start: out of luck$"):
         LoopThread(app, listen("127.0.0.1", 0))
     assert threading.active_count() == threads
     assert open_descriptors() == descriptors

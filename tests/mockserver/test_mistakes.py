@@ -145,6 +145,20 @@ def test_what_a_class_demands_is_found_though_its_parts_are_wrong_themselves() -
     assert len(found) == 6
 
 
+def test_what_a_class_demands_is_found_though_a_list_ends_wrong() -> None:
+    assert explain("reply: x, sequence: [{}, {times: 0}]") == [
+        "3: sequence[1].times: expected at least 1, got the number 0",
+        "1: a scenario has one of reply, error, sequence; got reply and sequence",
+    ]
+
+
+def test_mistakes_in_a_value_that_stands_twice_are_told_of_both_places() -> None:
+    assert explain("timing: &slow {itl: soon}, sequence: [{timing: *slow}, {timing: {<<: *slow}}]") == [
+        f"3: {place}.itl: expected a duration such as 0.02, 20ms, 1.5s or 2m, got 'soon'"
+        for place in ("sequence[0].timing", "sequence[1].timing", "timing")
+    ]
+
+
 def test_the_search_for_mistakes_leaves_the_tree_as_it_is() -> None:
     values = {"scenarios": [{"name": "a", "reply": {"tool_calls": [{}]}, "error": {"status": 1}}]}
     root = read_tree(values)

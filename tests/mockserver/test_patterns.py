@@ -50,7 +50,9 @@ def test_a_spelling_matches_its_pattern(pattern: str) -> None:
 
 
 @given(
-    st.sampled_from([r"^[a-z]*$", r"^\w+@\w+\.[a-z]{2,}$", r"^([A-Z][a-z]+ ?)+$", r"foo", r"(?<= )foo$", r"\bfoo\b", r"^x*y*z*$"]),
+    st.sampled_from(
+        [r"^[a-z]*$", r"^\w+@\w+\.[a-z]{2,}$", r"^([A-Z][a-z]+ ?)+$", r"foo", r"(?<= )foo$", r"\bfoo\b", r"^x*y*z*$"]
+    ),
     st.data(),
 )
 def test_lengths_are_kept_where_they_can_be(pattern: str, data: st.DataObject) -> None:

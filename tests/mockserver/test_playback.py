@@ -313,7 +313,9 @@ PLAN: list[Step] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("end", [End(7.0), End(7.0, close=True), Hold(7.0), HalfClose(7.0), Abort(7.0), Abort(7.0, drain=False)])
+@pytest.mark.parametrize(
+    "end", [End(7.0), End(7.0, close=True), Hold(7.0), HalfClose(7.0), Abort(7.0), Abort(7.0, drain=False)]
+)
 @pytest.mark.parametrize("how", ["FIN", "RST", "stopped"])
 @pytest.mark.parametrize("after_s", [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5])
 def test_a_client_may_leave_at_any_moment(end: Step, how: str, after_s: float) -> None:
@@ -351,7 +353,9 @@ def test_a_client_that_left_before_the_plan_begins_gets_nothing() -> None:
 # The response
 
 
-def respond(plan: Iterable[Step], act: Callable[["asyncio.Task[None]", Wire], None] | None = None) -> tuple[Wire, Exchange]:
+def respond(
+    plan: Iterable[Step], act: Callable[["asyncio.Task[None]", Wire], None] | None = None
+) -> tuple[Wire, Exchange]:
     """Play a plan as a Starlette response; `act` gets its task when it waits."""
 
     async def run() -> tuple[Wire, Exchange]:

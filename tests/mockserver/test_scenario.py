@@ -1,5 +1,6 @@
 """The model of a scenario: conditions, turns, errors, and the schema that describes it all."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from mockserver.errors import ScenarioError
+from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.reply import Reply
 from mockserver.scenario import (
     Delivery,
@@ -181,6 +183,15 @@ def test_a_file_is_converted_as_a_whole() -> None:
     )
     with pytest.raises(ScenarioError, match=r"^scenarios\[0\]\.timing\.itl: expected a duration such as"):
         convert({"scenarios": [{"name": "a", "timing": {"itl": "fast"}}]}, ScenarioFile)
+
+
+def test_quirks_and_dialects_are_known_by_name_and_asked_about_if_misspelt() -> None:
+    quirk, dialect = sorted(QUIRKS)[0], sorted(DIALECT_FILES)[0]
+    assert Delivery(quirks=(quirk,), dialect=dialect).quirks == (quirk,)
+    with pytest.raises(ValueError, match=re.escape(f"unknown quirk '{quirk}x'; did you mean '{quirk}'?")):
+        Delivery(quirks=(quirk, f"{quirk}x"))
+    with pytest.raises(ValueError, match="unknown dialect '~'; `mockserver list` shows them all"):
+        Delivery(dialect="~")
 
 
 SCHEMA = scenario_file_schema()

@@ -19,7 +19,7 @@ from mockserver.value_maker import ValueMaker
 from tests.mockserver.schema_strategies import mixed_schemas, strict_schemas, wrong_schemas
 
 seeds = st.integers(0, 9)
-patient = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+patient = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 # Formats are checked by other means than those they are made by.
 READERS: dict[str, Any] = {
@@ -32,7 +32,10 @@ READERS: dict[str, Any] = {
 }
 checker = FormatChecker()
 for name, reader in READERS.items():
-    checker.checks(name, raises=ValueError)(reader)
+
+    @checker.checks(name, raises=ValueError)
+    def is_format(value: object, reader: Any = reader) -> bool:
+        return not isinstance(value, str) or bool(reader(value))
 
 
 def check(schema: Any, value: Any) -> None:

@@ -20,6 +20,13 @@ def ask(server: MockServer, content: str = "hello", **headers: str) -> str:
         return client.ask(chat(content, stream=False), **headers).content
 
 
+@pytest.fixture(autouse=True, scope="module")
+def first_server() -> None:
+    """What a process keeps once and for all it has from now on, so that descriptors can be counted."""
+    with MockServer():
+        pass
+
+
 def refuses(url: str) -> bool:
     """Whether nobody listens any more."""
     address = urlsplit(url)
@@ -50,8 +57,6 @@ async def test_it_is_an_async_context_manager_as_well() -> None:
 
 
 def test_a_hundred_may_be_started_and_stopped_in_one_process() -> None:
-    with MockServer():
-        pass  # whatever is made once for all is made now
     threads, descriptors = threading.active_count(), open_descriptors()
     for _ in range(100):
         with MockServer() as server, RawClient(server) as client:

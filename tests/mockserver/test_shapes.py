@@ -81,3 +81,26 @@ def test_an_untested_shape_has_only_what_it_stands_for() -> None:
 def test_the_first_text_counts() -> None:
     assert shape({"title": 5}, {"title": "A"}, {"title": "B"}).first_text("title") == "A"
     assert shape({}).first_text("title") == ""
+
+
+def test_needed_are_the_required_and_what_they_bring_along() -> None:
+    both = shape(
+        {"required": ["a"], "dependentRequired": {"a": ["b"], "x": ["y"]}}, {"dependentRequired": {"b": ["a", "c"]}}
+    )
+    assert both.needed == ["a", "b", "c"]
+    assert both.required == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("part", "is_map"),
+    [
+        ({}, False),
+        ({"additionalProperties": True}, False),
+        ({"additionalProperties": {}}, False),
+        ({"additionalProperties": {"type": "string"}}, True),
+        ({"patternProperties": {"^a": True}}, True),
+        ({"patternProperties": {}}, False),
+    ],
+)
+def test_a_map_describes_properties_without_naming_them(part: dict[str, Any], is_map: bool) -> None:
+    assert shape(part).is_map is is_map

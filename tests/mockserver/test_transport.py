@@ -378,7 +378,10 @@ def test_half_closing_a_connection_that_the_client_has_just_reset_closes_it() ->
 
 def test_where_no_connection_is_lent_the_error_says_what_to_use_instead() -> None:
     app = make_app(Service(Settings()))
-    with TestClient(app) as client, pytest.raises(ConnectionNotLentError, match=r"Use mockserver\.MockServer") as caught:
+    with (
+        TestClient(app) as client,
+        pytest.raises(ConnectionNotLentError, match=r"Use mockserver\.MockServer") as caught,
+    ):
         client.get("/v1/models")
     assert "test client" in str(caught.value)
 
@@ -419,16 +422,22 @@ CHANGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_uvicorn_that_has_changed_inside_is_told_by_name_and_version(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_uvicorn_that_has_changed_inside_is_told_by_name_and_version(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     CHANGES[name](monkeypatch)
-    with pytest.raises(MockServerError, match=rf"uvicorn [0-9.]+ has changed inside: {name} not found\. Install a version"):
+    with pytest.raises(
+        MockServerError, match=rf"uvicorn [0-9.]+ has changed inside: {name} not found\. Install a version"
+    ):
         check_uvicorn()
 
 
 def test_all_that_has_changed_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RequestResponseCycle.receive", "FlowControl.pause_reading"):
         CHANGES[name](monkeypatch)
-    with pytest.raises(MockServerError, match=r"inside: RequestResponseCycle\.receive, FlowControl\.pause_reading not found"):
+    with pytest.raises(
+        MockServerError, match=r"inside: RequestResponseCycle\.receive, FlowControl\.pause_reading not found"
+    ):
         check_uvicorn()
 
 

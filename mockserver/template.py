@@ -1,0 +1,173 @@
+"""A plan rendered once and kept, with gaps for what differs between two askings: the ids.
+
+A repeated request costs no rendering: the bytes between the ids are those of the first time, and due times with them. What is
+filled in has the length of what stood there, so that every size on the way stays true. Kept for one second of the wall clock,
+because `created` and `Date` change with it.
+"""
+
+import re
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
+
+from mockserver.ids import make_id
+from mockserver.plan import Plan, Terms
+from mockserver.scenario import Turn
+from mockserver.sse import SLICE_BYTES
+from mockserver.steps import Head, Step, Write
+
+MAX_TEMPLATES = 64
+"""How many templates are kept; all go when there are more."""
+
+MAX_BYTES = 256 * 1024
+"""The largest answer of which a template is kept."""
+
+
+class Template:
+    """The steps of a plan, their bytes in parts between the ids."""
+
+    __slots__ = ("_gaps", "_plan", "_rows")
+
+    def __init__(self, plan: Plan, gaps: list["_Gap"], rows: list["_Row"]) -> None:
+        self._plan = plan
+        self._gaps = gaps
+        self._rows = rows
+
+    def fill(self, terms: Terms) -> Plan | None:
+        """The plan for other terms, or None if their ids have other lengths."""
+        key = terms.key
+        ids = [terms.ids(gap.prefix, key + gap.suffix).encode() for gap in self._gaps]
+        if any(len(own) != gap.length for own, gap in zip(ids, self._gaps, strict=True)):
+            return None
+        steps = [row.fill(ids) for row in self._rows]
+        return Plan(self._plan.status, lambda: iter(steps), self._plan.stream)
+
+
+class _Gap:
+    """Where an id stands: its prefix and what its key has beyond that of the request."""
+
+    __slots__ = ("length", "mark", "prefix", "suffix")
+
+    def __init__(self, prefix: str, suffix: str, mark: str) -> None:
+        self.prefix = prefix
+        self.suffix = suffix
+        self.mark = mark.encode()
+        self.length = len(mark)
+
+
+class _Row:
+    """One step, its bytes cut at the gaps."""
+
+    __slots__ = ("_holes", "_parts", "_step")
+
+    def __init__(self, step: Step, parts: list[bytes], holes: list[int]) -> None:
+        self._step = step
+        self._parts = parts
+        self._holes = holes
+
+    def fill(self, ids: list[bytes]) -> Step:
+        step = self._step
+        if not self._holes or not isinstance(step, Head | Write):
+            return step
+        filled = self._parts.copy()
+        filled[1::2] = [ids[hole] for hole in self._holes]
+        data = b"".join(filled)
+        if isinstance(step, Head):
+            return Head(step.due_s, data, step.alone)
+        return Write(step.due_s, data, step.alone, step.event)
+
+
+def make_template(make_plan: Callable[[Terms], Plan], terms: Terms) -> Template | None:
+    """A template of the plan that `make_plan` makes, or None if it is too large."""
+    gaps: dict[str, _Gap] = {}
+
+    def mark(prefix: str, key: str) -> str:
+        own = make_id(prefix, f"gap/{len(gaps)}/{key}")[: len(terms.ids(prefix, key))]
+        suffix = key.removeprefix(terms.key)
+        return gaps.setdefault(prefix + suffix, _Gap(prefix, suffix, own)).mark.decode()
+
+    plan = make_plan(replace(terms, ids=mark))
+    steps, size = [], 0
+    for step in _join(plan):
+        size += len(getattr(step, "data", b""))
+        if size > MAX_BYTES:
+            return None
+        steps.append(step)
+    found = list(gaps.values())
+    numbers = {gap.mark: number for number, gap in enumerate(found)}
+    pattern = re.compile(b"|".join(map(re.escape, numbers)) or b"(?!)")
+    return Template(plan, found, [_cut(step, pattern, numbers) for step in steps])
+
+
+def _cut(step: Step, pattern: "re.Pattern[bytes]", numbers: dict[bytes, int]) -> _Row:
+    if not isinstance(step, Head | Write):
+        return _Row(step, [], [])
+    parts, holes, at = [], [], 0
+    for found in pattern.finditer(step.data):
+        parts += [step.data[at : found.start()], b""]
+        holes.append(numbers[found[0]])
+        at = found.end()
+    return _Row(step, [*parts, step.data[at:]], holes)
+
+
+def _join(plan: Plan) -> Iterator[Step]:
+    """The steps with those writes put together that are due at the same moment, as the player would."""
+    waiting: Head | Write | None = None
+    for step in plan:
+        if not isinstance(step, Head | Write):
+            if waiting is not None:
+                yield waiting
+                waiting = None
+            yield step
+        elif waiting is None:
+            waiting = step
+        elif _leave_together(waiting, step):
+            waiting = Write(waiting.due_s, waiting.data + step.data)
+        else:
+            yield waiting
+            waiting = step
+    if waiting is not None:
+        yield waiting
+
+
+def _leave_together(one: Head | Write, other: Head | Write) -> bool:
+    together = one.due_s == other.due_s and not one.alone and not other.alone
+    return together and len(one.data) + len(other.data) <= SLICE_BYTES
+
+
+def varies_with_ordinal(turn: Turn) -> bool:
+    """Whether more than the ids differs between two askings: jitter, probabilities, random writes, what is coded."""
+    timing, delivery = turn.timing, turn.delivery
+    return (
+        any(pause is not None and pause.varies for pause in (timing.ttft, timing.itl))
+        or any(fault.probability < 1 or fault.arrow == "coding" for fault in delivery.faults)
+        or any(fault.__struct_config__.tag == "gzip_bomb" for fault in delivery.faults)
+        or delivery.writes.mode == "random"
+        or delivery.http.coding is not None
+        or delivery.dialect is not None
+    )
+
+
+class Templates:
+    """The templates of a server, found by what decides a plan's bytes apart from the ids."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, Template | None] = {}
+        self._seen: Hashable = None
+
+    def plan(self, key: Hashable, make_plan: Callable[[Terms], Plan], terms: Terms) -> Plan:
+        """The plan for `key`: from a template if it is asked for again, else made anew."""
+        if key in self._kept:
+            template = self._kept[key]
+            filled = template.fill(terms) if template is not None else None
+            return filled if filled is not None else make_plan(terms)
+        if key == self._seen:
+            if len(self._kept) >= MAX_TEMPLATES:
+                self._kept.clear()
+            self._kept[key] = make_template(make_plan, terms)
+        self._seen = key
+        return make_plan(terms)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
+        self._seen = None
