@@ -145,7 +145,7 @@ class Exchange:
                 comment=reader.comments > comments,
                 token=reader.has_token,
             )
-            if not restarted and arrived_s > deadline.at_s:
+            if arrived_s > deadline.at_s and (not restarted or deadline.limit == "total"):
                 raise deadline.error
         yield from self._drain()
 

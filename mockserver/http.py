@@ -227,7 +227,7 @@ def _joined(body: Iterable[Slice]) -> Iterator[list[Slice]]:
     """Each slice with those that join it."""
     group: list[Slice] = []
     for piece in body:
-        if group and not piece.joins:
+        if group and piece.data and not piece.joins:
             yield group
             group = []
         group.append(piece)

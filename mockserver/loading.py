@@ -29,13 +29,17 @@ def load_scenarios(paths: Sequence[str | Path]) -> ScenarioFile:
     Of a folder every file in it is read whose name ends in one of `SUFFIXES`, however deep, in the order of their paths; hidden
     ones are not. A file given twice is read once. Raises `ScenarioError` with every problem of every file.
     """
-    sources, problems, seen = [], [], set()
+    files: dict[str, Path] = {}
+    sources, problems = [], []
     for path in map(Path, paths):
         try:
             for file in _list_files(path):
-                if (real := os.path.realpath(file)) not in seen:
-                    seen.add(real)
-                    sources.append(_read(_read_text(file), str(file)))
+                files.setdefault(os.path.realpath(file), file)
+        except _UnusableError as error:
+            problems.append(error.problem)
+    for file in files.values():
+        try:
+            sources.append(_read(_read_text(file), str(file)))
         except _UnusableError as error:
             problems.append(error.problem)
     return _join(sources, problems)

@@ -48,6 +48,8 @@ def build_service(
     """
     if not 0 <= time_scale < math.inf:
         raise UsageError(f"time_scale: expected 0 or more, got {time_scale}")
+    if api_key == "":
+        raise UsageError("api_key: expected a key that is not empty; leave it out where any will do")
     given, known_models = _collect(sources)
     settings = Settings(
         api_key=api_key,

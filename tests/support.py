@@ -64,6 +64,7 @@ class Answer:
     @property
     def content(self) -> str:
         """The text of the first choice, whether the answer was streamed or not."""
+        assert self.status == 200, f"{self.status}: {self.body!r}"
         if (self.header("content-type") or "").startswith("text/event-stream"):
             deltas = [event["choices"][0]["delta"] for event in self.events if event != "[DONE]" and event["choices"]]
             return "".join(delta.get("content") or "" for delta in deltas)

@@ -1,6 +1,6 @@
 """The subcommands put together, and how typer's own complaints reach the terminal."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,13 +69,12 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 def run_typer(arguments: list[str], debug: bool) -> int:
     """Run a command line through typer and return its exit code."""
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="mockserver", standalone_mode=False, obj=debug)
     except _UsageError as error:
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else "mockserver"
         message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        path = f"mockserver {arguments[0]}" if arguments[0] in command.commands else "mockserver"
         tell(f"{message}; `{path} --help` explains")
         return 2
     except typer.Abort:

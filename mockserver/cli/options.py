@@ -40,18 +40,22 @@ class ServeOptions:
     log_level: LogLevel = LogLevel.INFO
 
 
+def _read_whole(value: str) -> int:
+    if not (value.isascii() and value.isdigit()):
+        raise ValueError(value)
+    return int(value)
+
+
 def _read_port(value: str) -> int:
-    port = int(value)
-    if not 0 <= port <= 65535:
-        raise ValueError(port)
+    port = _read_whole(value)
+    if port > 65535:
+        raise ValueError(value)
     return port
 
 
-def _read_time_scale(value: str) -> float:
-    scale = float(value)
-    if not 0 <= scale < float("inf"):
-        raise ValueError(scale)
-    return scale
+def _read_decimal(value: str) -> float:
+    _read_whole(value.replace(".", "0", 1))
+    return float(value)
 
 
 _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
@@ -59,8 +63,8 @@ _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "--port": ("port", _read_port),
     "--api-key": ("api_key", str),
     "--model": ("models", str),
-    "--seed": ("seed", int),
-    "--time-scale": ("time_scale", _read_time_scale),
+    "--seed": ("seed", _read_whole),
+    "--time-scale": ("time_scale", _read_decimal),
     "--tokenizer": ("tokenizer", str),
     "--log-level": ("log_level", LogLevel),
 }

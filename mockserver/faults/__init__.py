@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from random import Random
 from typing import TYPE_CHECKING, Union
 
-from mockserver.faults import body, cuts, events, told
+from mockserver.faults import body, cuts, events, large, told
 from mockserver.faults.fault import Around, Fault
+from mockserver.faults.landmarks import Landmarks, find_landmarks
 
-__all__ = ["FAULTS", "AnyFault", "Around", "Fault", "choose"]
+__all__ = ["FAULTS", "AnyFault", "Around", "Fault", "Landmarks", "choose", "find_landmarks"]
 
 FAULTS: dict[str, type[Fault]] = {
-    str(kind.__struct_config__.tag): kind for kind in (*cuts.TABLE, *events.TABLE, *told.TABLE, *body.TABLE)
+    str(kind.__struct_config__.tag): kind
+    for kind in (*cuts.TABLE, *events.TABLE, *told.TABLE, *body.TABLE, *large.TABLE)
 }
 """Every fault by its name."""
 

@@ -1,107 +1,108 @@
-"""Faults of the body, its codings and its length."""
+"""Faults of the body: another one, a damaged coding, a wrong length, broken HTTP chunks."""
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from mockserver.faults.cuts import cut_at
-from mockserver.faults.fault import Around, Fault, FaultArrow, body_before, right_of_cut
-from mockserver.http import Http
+from mockserver.faults.cuts import At, cut_at
+from mockserver.faults.fault import Around, Fault, FaultArrow, right_of_cut
+from mockserver.faults.landmarks import Landmarks
+from mockserver.faults.told import tell_object
+from mockserver.http import JSON_TYPE, Http, check_headers
 from mockserver.place import AFTER_HEADERS, EventRef, Place
 from mockserver.quirks.quirk import Right
-from mockserver.shorthand import Duration, Size, default
-from mockserver.sse import SLICE_BYTES, Slice
+from mockserver.shorthand import default
+from mockserver.sse import Slice, cut_slice
 from mockserver.steps import End, Step
 
 HTML = """<!DOCTYPE html>
 <html><head><title>502 Bad Gateway</title></head>
 <body><center><h1>502 Bad Gateway</h1></center><hr><center>nginx</center></body></html>
 """
-
-_UNITS = {"line": b"x", "event": b"data: x\n", "comments": b": keep-alive\n\n", "blank": b"\n"}
-_OPENINGS = {"line": b"data: ", "event": b"", "comments": b"", "blank": b""}
-
-
-class Endless(Fault, frozen=True, tag="endless"):
-    """At the place comes a line, an event, comments or blank lines without end, up to a bound; nothing follows."""
-
-    arrow: ClassVar[FaultArrow] = "body"
-    sent_by: ClassVar[str] = "hostile or broken servers"
-    what: Literal["line", "event", "comments", "blank"] = "line"
-    at: Place = default(AFTER_HEADERS)
-    size: Annotated[Size, Meta(description="The bound, in bytes.")] = default(Size(64 * 1024 * 1024))
-    every: Annotated[
-        Duration | None, Meta(description="One unit each so often. Default: as fast as they are taken.")
-    ] = None
-
-    def on_body(self, body: Iterable[Slice], around: Around) -> Iterator[Slice]:
-        due_s = 0.0
-        for piece in body_before(self.at, body, around):
-            due_s = piece.due_s
-            yield piece
-        yield from repeat_bytes(_OPENINGS[self.what], _UNITS[self.what], self.size, due_s, self.every)
-
-
-def repeat_bytes(opening: bytes, unit: bytes, size: int, due_s: float, every_s: float | None) -> Iterator[Slice]:
-    """An opening and then a unit again and again, `size` bytes in all; rendered in slices, never held."""
-    block = unit if every_s is not None else unit * (SLICE_BYTES // len(unit))
-    left, data = size, opening + block
-    while left > 0:
-        data = data[:left] if len(data) > left else data
-        yield Slice(data, due_s, None, "endless")
-        left -= len(data)
-        data = block
-        due_s += every_s or 0.0
-
-
-class GzipBomb(Fault, frozen=True, tag="gzip_bomb"):
-    """At the place comes a line that is small on the wire and large when unpacked: `size` bytes. Sent with gzip, unasked."""
-
-    arrow: ClassVar[FaultArrow] = "body"
-    sent_by: ClassVar[str] = "hostile servers"
-    at: Place = default(AFTER_HEADERS)
-    size: Annotated[Size, Meta(description="The bytes that it unpacks to.")] = default(Size(64 * 1024 * 1024))
-
-    def on_body(self, body: Iterable[Slice], around: Around) -> Iterator[Slice]:
-        return Endless("line", self.at, self.size).on_body(body, around)
-
-    def on_http(self, http: Http) -> Http:
-        return replace(http, coding="gzip", coding_unasked=True)
+_TYPES = {"<": "text/html", "{": JSON_TYPE, "[": JSON_TYPE}
 
 
 class OtherBody(Fault, frozen=True, tag="other_body"):
-    """Under status 200 comes another body than a stream: a page, a JSON error, a whole completion, or any text."""
+    """Under status 200 comes another body than a stream: a page, a JSON error, the whole completion, or any text."""
 
     arrow: ClassVar[FaultArrow] = "body"
     sent_by: ClassVar[str] = "captive portals, wrong base URLs, gateways, servers that ignore stream: true"
-    text: Annotated[str, Meta(description="The body. Default: a page of HTML.")] = HTML
-    content_type: str = "text/html"
+    what: Annotated[
+        Literal["html", "error", "completion"],
+        Meta(description="A page of HTML, OpenAI's error object, or the answer as it would be without a stream."),
+    ] = "html"
+    text: Annotated[str | None, Meta(description="Any other body, in place of these.")] = None
+    content_type: Annotated[str | None, Meta(description="Its content type. Default: what fits the body.")] = None
+
+    def __post_init__(self) -> None:
+        check_headers({"Content-Type": self.content_type}, "content_type")
+
+    def right_in(self, stream: Landmarks) -> Right:
+        if self.text is None and self.what == "completion":
+            return "same" if "whole" in stream.kinds else "either"
+        return "error"
 
     def on_body(self, body: Iterable[Slice], around: Around) -> Iterator[Slice]:
         first = next(iter(body), None)
-        yield Slice(self.text.encode(), first.due_s if first else 0.0, 0, "other")
+        yield from cut_slice(Slice(self._body(around), first.due_s if first else 0.0, 0, "whole"))
+
+    def _body(self, around: Around) -> bytes:
+        if self.text is not None:
+            return self.text.encode()
+        if self.what == "completion":
+            return around.completion()
+        if self.what == "error":
+            return msgspec.json.encode(tell_object("The server had an error while processing your request", None))
+        return HTML.encode()
 
     def on_http(self, http: Http) -> Http:
-        return replace(
-            http, transfer=http.transfer or "length", headers={"Content-Type": self.content_type, **http.headers}
-        )
+        beginning = (self.text or "").lstrip()[:1] if self.text is not None else "<" if self.what == "html" else "{"
+        content_type = self.content_type or _TYPES.get(beginning, "text/plain; charset=utf-8")
+        given = {name.lower() for name in http.headers}
+        headers = http.headers if "content-type" in given else {"Content-Type": content_type, **http.headers}
+        return replace(http, transfer=http.transfer or "length", headers=headers)
 
 
 class DamagedCoding(Fault, frozen=True, tag="damaged_coding"):
-    """Bytes of the content coding are damaged in one event; without a coding nothing happens."""
+    """The bytes of the content coding are damaged in one event, and all before it are good; without a coding it is gzip."""
 
     arrow: ClassVar[FaultArrow] = "coding"
     sent_by: ClassVar[str] = "proxies"
-    event: EventRef = default(EventRef(1))
+    event: Annotated[
+        EventRef, Meta(description="In which event. Where the coding is flushed only at the end: there.")
+    ] = default(EventRef(1))
+
+    def right_in(self, stream: Landmarks) -> Right:
+        number = stream.number(self.event)
+        if number is None or stream.flush is None:
+            return "same"
+        return "error" if stream.flush == "end" or stream.seen(number) == "part" else "either"
+
+    def on_http(self, http: Http) -> Http:
+        return replace(http, coding=http.coding or "gzip")
 
     def on_coding(self, coded: Iterable[Slice], around: Around) -> Iterator[Slice]:
+        began = reached = struck = False
         for piece in coded:
-            if self.event.names(piece.event, piece.kind) and piece.data:
-                # A block of the reserved type 3: no decoder can read it (RFC 1951 3.2.3).
-                piece = replace(piece, data=b"\xff" * len(piece.data))
+            hit = self.event.names(piece.event, piece.kind)
+            reached = reached or hit
+            if piece.data and reached and (hit or not struck):
+                struck = True
+                piece = replace(piece, data=_damage(len(piece.data), began))
+            began = began or bool(piece.data)
             yield piece
+
+
+def _damage(size: int, began: bool) -> bytes:
+    """Bytes that no decoder can read where a block begins.
+
+    Within a stream, 0xFE begins a block of deflate's type 3, "reserved (error)" (RFC 1951 3.2.3), or a meta-block of brotli's
+    with its reserved bit set (RFC 7932 9.2). In front, 0x11 is no header of gzip or zlib, and brotli's reserved window size.
+    """
+    return (b"" if began else b"\x11") + b"\xfe" * (size - (not began))
 
 
 class WrongLength(Fault, frozen=True, tag="wrong_length"):
@@ -109,34 +110,40 @@ class WrongLength(Fault, frozen=True, tag="wrong_length"):
 
     arrow: ClassVar[FaultArrow] = "length"
     sent_by: ClassVar[str] = "proxies that rewrite bodies"
-    by: int = 10
+    by: Annotated[int, Meta(description="Bytes that it says too many; below 0: too few.")] = 10
 
-    @property
-    def right(self) -> Right:
-        return "either" if self.by > 0 else "error"
+    def right_in(self, stream: Landmarks) -> Right:
+        if self.by >= 0:
+            return "either" if self.by else "same"
+        length = max((stream.ends or (0,))[-1] + self.by, 0)
+        came = sum(end <= length for end in stream.ends)
+        return "error" if stream.seen(came) == "part" else "either"
 
     def on_http(self, http: Http) -> Http:
-        return replace(http, transfer="length", connection=http.connection or "close")
+        return replace(http, transfer="length")
 
     def on_length(self, length: int) -> int:
         return max(length + self.by, 0)
+
+    def on_wire(self, wire: Iterable[Slice | Step], around: Around) -> Iterator[Slice | Step]:
+        # Whatever the head says of the connection: behind a wrong length nobody knows where the next answer begins.
+        return (replace(piece, close=True) if isinstance(piece, End) else piece for piece in wire)
 
 
 class BadChunk(Fault, frozen=True, tag="bad_chunk"):
     """At the place the chunked coding breaks: the size of a chunk is no hexadecimal number; then the connection closes."""
 
     sent_by: ClassVar[str] = "broken proxies"
-    at: Place = default(AFTER_HEADERS)
+    at: At = default(AFTER_HEADERS)
 
-    @property
-    def right(self) -> Right:
-        return right_of_cut(self.at)
+    def right_in(self, stream: Landmarks) -> Right:
+        return right_of_cut(self.at, stream, {"part": "error", "finish": "either", "done": "either"})
+
+    def on_http(self, http: Http) -> Http:
+        return replace(http, transfer="chunked")
 
     def on_wire(self, wire: Iterable[Slice | Step], around: Around) -> Iterator[Slice | Step]:
-        for piece in cut_at(self.at, wire, around, End(0.0, close=True)):
-            if isinstance(piece, End):
-                yield Slice(b"zz\r\nxyz\r\n", piece.due_s, None, "damage")
-            yield piece
+        return cut_at(self.at, wire, around, Slice(b"zz\r\nxyz\r\n", 0.0, None, "damage"), End(0.0, close=True))
 
 
-TABLE = (Endless, GzipBomb, OtherBody, DamagedCoding, WrongLength, BadChunk)
+TABLE = (OtherBody, DamagedCoding, WrongLength, BadChunk)

@@ -1,33 +1,48 @@
 """Faults that end or hold a stream at a place."""
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 from msgspec.structs import replace
 
-from mockserver.faults.fault import Around, Fault, FaultArrow, body_before, pass_slices, right_of_cut
+from mockserver.faults.fault import Around, Fault, FaultArrow, body_before, put_aside, right_of_cut
+from mockserver.faults.landmarks import Landmarks, Seen
 from mockserver.place import AFTER_HEADERS, Place, split_at
 from mockserver.quirks.quirk import Right
 from mockserver.shorthand import Duration, default
 from mockserver.sse import Slice
 from mockserver.steps import Abort, End, HalfClose, Hold, Step
 
-_Item = TypeVar("_Item", Slice, Slice | Step)
 At = Annotated[Place, Meta(description="Where.")]
 
 
-def cut_at(place: Place, wire: Iterable[Slice | Step], around: Around, last: Step) -> Iterator[Slice | Step]:
-    """What stands before the place, then `last`, due when the bytes before it are (before an event: when that is)."""
+def cut_at(place: Place, wire: Iterable[Slice | Step], around: Around, *last: Slice | Step) -> Iterator[Slice | Step]:
+    """What stands before the place, then `last`, due when the bytes before it are; if the place does not come, all of it.
+
+    Before something means: when that would have been due.
+    """
+    steps: list[Step] = []
     due_s = 0.0
-    for behind, piece in split_at(place, pass_slices(wire), around.choices):
+    for behind, piece in split_at(place, put_aside(wire, steps), around.choices):
         if behind:
-            if place.kind in ("before_headers", "before_event"):
-                due_s = piece.due_s
-            break
+            due_s = piece.due_s if place.kind in ("before_headers", "before_event") else due_s
+            yield from (replace(one, due_s=due_s) for one in last)
+            return
         due_s = piece.due_s
         yield piece
-    yield replace(last, due_s=due_s)
+    yield from steps
+
+
+def pause_at(place: Place, lasts_s: float, wire: Iterable[Slice | Step], around: Around) -> Iterator[Slice | Step]:
+    """Let everything behind a place come later."""
+    steps: list[Step] = []
+    late_s = 0.0
+    for behind, piece in split_at(place, put_aside(wire, steps), around.choices):
+        late_s = lasts_s if behind else 0.0
+        yield replace(piece, due_s=piece.due_s + late_s)
+    for step in steps:
+        yield replace(step, due_s=step.due_s + late_s)
 
 
 class Truncate(Fault, frozen=True, tag="truncate"):
@@ -35,11 +50,14 @@ class Truncate(Fault, frozen=True, tag="truncate"):
 
     arrow: ClassVar[FaultArrow] = "body"
     sent_by: ClassVar[str] = "DeepSeek under load, gateways, restarts"
-    at: Place = default(AFTER_HEADERS)
+    at: At = default(AFTER_HEADERS)
 
-    @property
-    def right(self) -> Right:
-        return right_of_cut(self.at)
+    def right_in(self, stream: Landmarks) -> Right:
+        return right_of_cut(self.at, stream, {"part": "error", "finish": "same", "done": "same"})
+
+    def hides_in(self, stream: Landmarks) -> tuple[str, ...]:
+        before = stream.events_before(self.at)
+        return ("usage",) if before is not None and "usage" in stream.kinds[before:] else ()
 
     def on_body(self, body: Iterable[Slice], around: Around) -> Iterator[Slice]:
         return body_before(self.at, body, around)
@@ -48,11 +66,11 @@ class Truncate(Fault, frozen=True, tag="truncate"):
 class _Cut(Fault, frozen=True):
     """A fault that ends the stream at a place with one step."""
 
-    at: Place = default(AFTER_HEADERS)
+    verdicts: ClassVar[dict[Seen, Right]] = {"part": "error", "finish": "either", "done": "either"}
+    at: At = default(AFTER_HEADERS)
 
-    @property
-    def right(self) -> Right:
-        return right_of_cut(self.at)
+    def right_in(self, stream: Landmarks) -> Right:
+        return right_of_cut(self.at, stream, self.verdicts)
 
     def step(self) -> Step:
         return End(0.0, close=True)
@@ -86,39 +104,22 @@ class HalfClosed(_Cut, frozen=True, tag="half_close"):
         return HalfClose(0.0)
 
 
-class Stall(Fault, frozen=True, tag="stall"):
+class Stall(_Cut, frozen=True, tag="stall"):
     """Nothing more comes at the place: for a time, or until the client leaves."""
 
     sent_by: ClassVar[str] = "DeepSeek, DashScope, sleeping laptops, slow prefill"
-    at: Place = default(AFTER_HEADERS)
+    # What stands behind [DONE] is nobody's business: "the stream is terminated by a data: [DONE] message" (OpenAI).
+    verdicts: ClassVar[dict[Seen, Right]] = {"part": "error", "finish": "either", "done": "same"}
     lasts: Annotated[Duration | None, Meta(description="How long. Default: until the client leaves.")] = None
 
-    @property
-    def right(self) -> Right:
-        return "same" if self.lasts is not None else right_of_cut(self.at)
+    def right_in(self, stream: Landmarks) -> Right:
+        return "same" if self.lasts is not None else super().right_in(stream)
+
+    def step(self) -> Step:
+        return Hold(0.0)
 
     def on_wire(self, wire: Iterable[Slice | Step], around: Around) -> Iterator[Slice | Step]:
-        if self.lasts is None:
-            return cut_at(self.at, wire, around, Hold(0.0))
-        return pause_at(self.at, self.lasts, wire, around)
-
-
-def pause_at(place: Place, lasts_s: float, pieces: Iterable[_Item], around: Around) -> Iterator[_Item]:
-    """Let everything behind a place come later."""
-    steps: list[_Item] = []
-    for behind, piece in split_at(place, _slices(pieces, steps), around.choices):
-        yield replace(piece, due_s=piece.due_s + lasts_s) if behind else piece
-    for step in steps:
-        yield replace(step, due_s=step.due_s + lasts_s)
-
-
-def _slices(pieces: Iterable[_Item], steps: list[_Item]) -> Iterator[Slice]:
-    """The slices; steps, which stand at the end, are put aside."""
-    for piece in pieces:
-        if isinstance(piece, Slice):
-            yield piece
-        else:
-            steps.append(piece)
+        return super().on_wire(wire, around) if self.lasts is None else pause_at(self.at, self.lasts, wire, around)
 
 
 TABLE = (Truncate, Close, Reset, HalfClosed, Stall)

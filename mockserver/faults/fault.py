@@ -1,15 +1,17 @@
 """What a fault is: a small frozen type that names its arrow and its verdict.
 
-A fault acts on exactly one arrow, by the one method of that arrow's name; a fault that does nothing inherits all of them.
+A fault acts on exactly one arrow, by the one method of that arrow's name; a fault that does nothing inherits all of them. One
+whose event or place does not come does not strike.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
+from mockserver.faults.landmarks import LONG_STREAM, Landmarks, Seen
 from mockserver.http import Http
 from mockserver.place import Place, split_at
 from mockserver.quirks.quirk import Right
@@ -22,10 +24,15 @@ FaultArrow = Literal["events", "body", "coding", "length", "wire"]
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a fault may know of the stream that it strikes: the bytes of a chunk to imitate, and how many choices finish."""
+    """What a fault may know of the answer that it strikes.
 
-    chunk: bytes = b"{}"
+    `chunk` are the bytes of a chunk without choices, to imitate; none where the answer is no stream. `choices` is how many of
+    them finish. `completion` makes the same answer as it would be without a stream.
+    """
+
+    chunk: bytes = b""
     choices: int = 1
+    completion: Callable[[], bytes] = bytes
 
 
 class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, tag_field="fault"):
@@ -40,15 +47,23 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
         ),
     ] = 1.0
 
+    def right_in(self, stream: Landmarks) -> Right:
+        """What a right consumer makes of this stream: `error`, or `either` where no consumer could know."""
+        return "error"
+
+    def hides_in(self, stream: Landmarks) -> tuple[str, ...]:
+        """The fields of the outcome of which nothing can be expected, if the consumer reports no error."""
+        return ("usage",) if self.right_in(stream) == "either" else ()
+
     @property
     def right(self) -> Right:
-        """What a right consumer makes of the stream: `error`, or `either` where no consumer could know."""
-        return "error"
+        """The verdict on a long stream, in which the events with numbers stand before the finish: see `right_in`."""
+        return self.right_in(LONG_STREAM)
 
     @property
     def hides(self) -> tuple[str, ...]:
-        """The fields of the outcome of which nothing can be expected, if the consumer reports no error."""
-        return ("usage",) if self.right == "either" else ()
+        """The fields hidden in such a stream."""
+        return self.hides_in(LONG_STREAM)
 
     def on_events(self, events: Iterable[Event], around: Around) -> Iterable[Event]:
         return events
@@ -69,19 +84,19 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
         return wire
 
 
-def right_of_cut(at: Place) -> Right:
-    """The verdict on a stream that ends at a place: an error, unless the finish reason had been seen."""
-    target = at.target.value if at.target is not None else None
-    seen = (at.kind == "before_event" and target in ("usage", "done")) or (
-        at.kind in ("after_event", "after_finish", "after_done", "inside_event")
-        and target in (("finish", "usage", "done") if at.kind != "inside_event" else ("usage", "done"))
-    )
-    return "either" if seen else "error"
+def right_of_cut(at: Place, stream: Landmarks, verdicts: dict[Seen, Right]) -> Right:
+    """The verdict on a stream that ends at a place, by how much of it came before; a place that does not come ends nothing."""
+    before = stream.events_before(at)
+    return "same" if before is None else verdicts[stream.seen(before)]
 
 
-def pass_slices(pieces: Iterable[Slice | Step]) -> Iterator[Slice]:
-    """Only the slices: for faults that end a stream before any step."""
-    return (piece for piece in pieces if isinstance(piece, Slice))
+def put_aside(pieces: Iterable[Slice | Step], steps: list[Step]) -> Iterator[Slice]:
+    """The slices of a message; the steps, which stand at its end, go into `steps`."""
+    for piece in pieces:
+        if isinstance(piece, Slice):
+            yield piece
+        else:
+            steps.append(piece)
 
 
 def body_before(place: Place, body: Iterable[Slice], around: Around) -> Iterator[Slice]:

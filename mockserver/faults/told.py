@@ -26,7 +26,8 @@ def _named(make: Callable[[str, str], Any]) -> Callable[[str, str, bytes], Event
     return lambda message, code, chunk: Event(msgspec.json.encode(make(message, code)), 0.0, "error", name="error")
 
 
-def _object(message: str, code: str) -> dict[str, Any]:
+def tell_object(message: str, code: str | None) -> dict[str, Any]:
+    """OpenAI's error object."""
     return {"error": {"message": message, "type": "server_error", "param": None, "code": code}}
 
 
@@ -39,7 +40,7 @@ def _in_chunk(message: str, code: str, chunk: bytes) -> Event:
 
 SHAPES: dict[str, tuple[str, Callable[[str, str, bytes], Event]]] = {
     # shape -> who sends it, how it is made of a message, a code and a chunk of the stream
-    "object": ("OpenAI, vLLM, SGLang, TGI, gateways", _data(_object)),
+    "object": ("OpenAI, vLLM, SGLang, TGI, gateways", _data(tell_object)),
     "chunk": ("OpenRouter", _in_chunk),
     "flat": ("vLLM", _data(lambda m, c: {"object": "error", "message": m, "type": "InternalServerError",
                                         "param": None, "code": 500})),
@@ -48,10 +49,10 @@ SHAPES: dict[str, tuple[str, Callable[[str, str, bytes], Event]]] = {
     "detail": ("FastAPI servers", _data(lambda m, c: {"detail": m})),
     "array": ("Gemini", _data(lambda m, c: [{"error": {"code": 503, "message": m, "status": c}}])),
     "named": ("Anthropic style, gateways", _named(lambda m, c: {"message": m, "code": c})),
-    "named_object": ("gateways", _named(_object)),
+    "named_object": ("gateways", _named(tell_object)),
     "typed": ("Anthropic", _named(lambda m, c: {"type": "error", "error": {"type": c, "message": m}})),
     "unframed": ("lemonade, toolhive, llama-server proxies", lambda m, c, chunk: Event(
-        b"", 0.0, "error", raw=msgspec.json.encode(_object(m, c)) + b"\n\n")),
+        b"", 0.0, "error", raw=msgspec.json.encode(tell_object(m, c)) + b"\n\n")),
     "plain_text": ("mistral.rs", lambda m, c, chunk: Event(m.encode(), 0.0, "error")),
     "bare_line": ("key proxies", lambda m, c, chunk: Event(b"", 0.0, "error", raw=m.encode() + b"\n\n")),
 }  # fmt: skip

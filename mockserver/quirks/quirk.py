@@ -20,6 +20,8 @@ class Quirk:
     `apply` bends what travels along `arrow`: the `ChatRequest`, a `CompletedChoice`, the chunks, the events, the `Framing`.
     `hides` names the fields of the outcome that the stream no longer carries (`usage`, `finish_reason`, `tool_ids`, …):
     nothing is expected of them.
+
+    A chunk and all its members are the quirk's own to change, but for the usage, which others share.
     """
 
     name: str
@@ -47,23 +49,60 @@ def each_choice(change: Callable[[dict[str, Any]], None], *kinds: str) -> Bend:
     """A quirk that changes every choice of every chunk, or of chunks of some kinds."""
 
     def change_all(data: dict[str, Any]) -> None:
-        for choice in data.get("choices") or ():
+        for choice in data["choices"]:
             change(choice)
 
     return each_chunk(change_all, *kinds)
 
 
-def each_call(change: Callable[[dict[str, Any]], None]) -> Bend:
+def each_delta(change: Callable[[dict[str, Any]], None], *kinds: str) -> Bend:
+    """A quirk that changes every delta, or those in chunks of some kinds."""
+    return each_choice(lambda choice: change(choice["delta"]), *kinds)
+
+
+def each_piece(change: Callable[[dict[str, Any]], None]) -> Bend:
     """A quirk that changes every piece of a tool call."""
 
-    def change_all(choice: dict[str, Any]) -> None:
-        for piece in choice["delta"].get("tool_calls") or ():
+    def change_all(delta: dict[str, Any]) -> None:
+        for piece in delta.get("tool_calls", ()):
             change(piece)
 
-    return each_choice(change_all)
+    return each_delta(change_all)
 
 
-def said(piece: dict[str, Any]) -> dict[str, Any]:
-    """What a piece of a tool call says: its `function` or `custom` member."""
-    found: dict[str, Any] = piece.get("function") or piece.get("custom") or {}
-    return found
+def put(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """A change that gives an object a member."""
+
+    def change(data: dict[str, Any]) -> None:
+        data[key] = value
+
+    return change
+
+
+def put_missing(key: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """A change that gives an object a member, if it has none of that name."""
+
+    def change(data: dict[str, Any]) -> None:
+        data.setdefault(key, value)
+
+    return change
+
+
+def drop(*keys: str) -> Callable[[dict[str, Any]], None]:
+    """A change that takes members away."""
+
+    def change(data: dict[str, Any]) -> None:
+        for key in keys:
+            data.pop(key, None)
+
+    return change
+
+
+def drop_null(key: str) -> Callable[[dict[str, Any]], None]:
+    """A change that takes a member away if it is null."""
+
+    def change(data: dict[str, Any]) -> None:
+        if key in data and data[key] is None:
+            del data[key]
+
+    return change

@@ -227,6 +227,36 @@ SHAPES = [
     ),
     same("tool-fragments", called(*PIECES), **CALL),
     same(
+        "tool-parallel-sequential",
+        called(*PIECES, call(index=1, id="t2", name="g", arguments=""), call(index=1, arguments="{}")),
+        content="",
+        finish_reason="tool_calls",
+        tool_calls=(*TOOL, ToolCall("t2", "g", "{}")),
+    ),
+    same(
+        "tool-parallel-interleaved",
+        called(PIECES[0], call(index=1, id="t2", name="g", arguments="{"), *PIECES[1:], call(index=1, arguments="}")),
+        content="",
+        finish_reason="tool_calls",
+        tool_calls=(*TOOL, ToolCall("t2", "g", "{}")),
+    ),
+    same(
+        "tool-several-in-one-delta",
+        called(
+            chunk(
+                {
+                    "tool_calls": [
+                        {"index": 0, "id": "t1", "function": {"name": "f", "arguments": '{"a":1}'}},
+                        {"index": 1, "id": "t2", "function": {"name": "g", "arguments": "{}"}},
+                    ]
+                }
+            )
+        ),
+        content="",
+        finish_reason="tool_calls",
+        tool_calls=(*TOOL, ToolCall("t2", "g", "{}")),
+    ),
+    same(
         "tool-args-empty",
         called(PIECES[0]),
         finish_reason="tool_calls",

@@ -242,14 +242,14 @@ def chunked(data: bytes, size: int, extension: bytes = b"", trailers: bytes = b"
 
 @given(
     st.integers(1, 200),
-    st.sampled_from([b"", b";a=b", b' ; a="b"']),
+    st.sampled_from([b"", b";a=b", b';a="b"']),
     st.sampled_from([b"", b"x-after: 1\r\n"]),
     st.integers(1, 300),
 )
 @settings(max_examples=30, deadline=None)
 def test_a_body_may_be_chunked(shared: MockServer, size: int, extension: bytes, trailers: bytes, cut: int) -> None:
     head = render_request(None, headers={"transfer-encoding": "chunked", "trailer": "x-after"})
-    body = chunked(json.dumps(chat("3")).encode(), size, extension.replace(b" ", b""), trailers)
+    body = chunked(json.dumps(chat("3")).encode(), size, extension, trailers)
     with RawClient(shared) as client:
         client.send_pieces(head + body + numbered(8), cut)
         assert client.read_answer().content == "this is 3"

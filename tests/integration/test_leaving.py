@@ -150,17 +150,18 @@ def test_a_client_that_leaves_between_two_requests_leaves_nothing(any_loop_serve
     assert [exchange.ended for exchange in server.requests] == ["complete"]
 
 
-def test_a_client_that_sends_a_request_and_leaves_at_once_is_in_the_journal(any_loop_server: MockServer) -> None:
-    server = any_loop_server
+@pytest.mark.parametrize("how", LEAVES)
+def test_a_client_that_sends_a_request_and_leaves_at_once_is_in_the_journal(
+    any_loop_server: MockServer, how: str
+) -> None:
+    server, (leave, endings) = any_loop_server, LEAVES[how]
     server.reply("hello", timing={"ttft": "1h"})
-    for how, (leave, endings) in LEAVES.items():
-        server._service.journal.clear()
-        with RawClient(server) as client:
-            client.send(REQUEST)
-            leave(client)
-            if how != "RST":  # which may overtake the request, and then there is none
-                wait_until(lambda: server.requests)
-            wait_until(lambda endings=endings: all(exchange.ended in endings for exchange in server.requests))
+    with RawClient(server) as client:
+        client.send(REQUEST)
+        leave(client)
+        if how != "RST":  # which may overtake the request, and then there is none
+            wait_until(lambda: server.requests)
+        wait_until(lambda: all(exchange.ended in endings for exchange in server.requests))
 
 
 def test_what_a_blocked_client_costs_is_bounded_and_is_told(server: MockServer) -> None:

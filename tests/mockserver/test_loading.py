@@ -186,8 +186,10 @@ def test_without_paths_there_are_no_scenarios() -> None:
 def test_the_problems_of_all_paths_are_told_at_once(write: Write) -> None:
     write("folder/b.yaml", "name: b\nreply: 1\n")
     write("folder/a.yaml", "name: a\nrepli: x\n")
+    write("folder/aa.yaml", b"\xff")
     assert [problem.split(": ")[0] for problem in read_problems("folder", "missing.yaml")] == [
         "missing.yaml",
+        "folder/aa.yaml:1",
         "folder/a.yaml:2",
         "folder/b.yaml:2",
     ]

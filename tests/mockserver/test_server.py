@@ -270,6 +270,11 @@ def test_a_time_scale_that_is_no_stretch_is_refused(scale: float) -> None:
         build_service(time_scale=scale)
 
 
+def test_an_empty_key_is_refused() -> None:
+    with pytest.raises(UsageError, match="api_key: expected a key that is not empty"):
+        build_service(api_key="")
+
+
 def test_with_time_scale_0_an_hour_takes_no_time() -> None:
     with MockServer({"name": "slow", "reply": "a b c", "timing": {"ttft": "1h", "itl": "1h"}}, time_scale=0) as server:
         assert ask(server) == "a b c"

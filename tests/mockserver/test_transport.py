@@ -31,7 +31,7 @@ class Stage:
         self.plays: queue.SimpleQueue[Play] = queue.SimpleQueue()
         self.errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
         self._listener = listen("127.0.0.1", 0)
-        self.url = "http://127.0.0.1:%d" % self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = LoopThread(self._answer, self._listener)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,70 @@
+"""What a verdict depends on: how much of a stream has come by the time that a fault strikes it.
+
+A consumer that has seen the finish reason has the whole reply; one that has not must not pass off what it got as whole.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from mockserver.place import EventRef, Place
+from mockserver.sse import Slice
+
+Seen = Literal["part", "finish", "done"]
+"""How much of a stream came whole: not even the finish of every choice; that; `[DONE]` too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """The events of a stream as it would be without faults.
+
+    `kinds` says what each is for; `ends` how many bytes of the body have come when it ends, after a content coding if there
+    is one; `flush` how that is flushed, None without one.
+    """
+
+    kinds: tuple[str, ...]
+    ends: tuple[int, ...]
+    flush: Literal["event", "end"] | None = None
+
+    def number(self, event: EventRef) -> int | None:
+        """The number of the event meant, None if it does not come; of several that finish, the last."""
+        found = [number for number, kind in enumerate(self.kinds) if event.names(number, kind)]
+        return None if not found else found[-1 if event.value == "finish" else 0]
+
+    def events_before(self, place: Place) -> int | None:
+        """How many events have come whole at a place, None if it does not come."""
+        if place.target is None:
+            return 0
+        number = self.number(place.target)
+        return number if number is None else number + place.kind.startswith("after")
+
+    def seen(self, count: int) -> Seen:
+        """What has been seen when `count` events have come."""
+        came = self.kinds[:count]
+        if "done" in came:
+            return "done"
+        finishes = self.kinds.count("finish")
+        finished = finishes and came.count("finish") == finishes
+        return "finish" if finished or "whole" in came else "part"
+
+
+LONG_STREAM = Landmarks(
+    kinds=("role", *["delta"] * 1000, "finish", "usage", "done"), ends=tuple(range(300, 300 * 1004 + 1, 300))
+)
+"""A stream of a thousand tokens: where a verdict is asked for without a stream at hand."""
+
+
+def find_landmarks(body: Iterable[Slice], flush: Literal["event", "end"] | None = None) -> Landmarks:
+    """The landmarks of a body, rendered without faults and, with `flush`, coded."""
+    kinds: list[str] = []
+    ends: list[int] = []
+    size = 0
+    for piece in body:
+        size += len(piece.data)
+        if piece.event is None:
+            continue
+        if piece.event == len(kinds):
+            kinds.append(piece.kind)
+            ends.append(size)
+        ends[piece.event] = size
+    return Landmarks(tuple(kinds), tuple(ends), flush)

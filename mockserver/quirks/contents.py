@@ -1,0 +1,94 @@
+"""Quirks of roles and contents, and of what stands beside them in a delta."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mockserver.chunks import Chunk, join_values
+from mockserver.quirks.quirk import Quirk, drop, drop_null, each_choice, each_delta, put, put_missing
+
+
+def _role_with_content(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Send no role delta of its own: the first delta of each choice carries the role."""
+    held: dict[int, dict[str, Any]] = {}
+    for chunk in chunks:
+        choices = chunk.data["choices"]
+        if chunk.kind == "role":
+            held[choices[0]["index"]] = choices[0]["delta"]
+            continue
+        role = held.pop(choices[0]["index"], None) if choices else None
+        if role is None:
+            yield chunk
+            continue
+        delta = choices[0]["delta"]
+        first = {key: value for key, value in role.items() if value or key not in delta}
+        choices[0]["delta"] = join_values(first, delta)
+        yield Chunk(chunk.data, chunk.due_s, "role" if chunk.kind == "delta" else chunk.kind)
+
+
+def _role_alone(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Let the first delta say the role and that there is a content, and a tool call begin in the next one."""
+    for chunk in chunks:
+        if chunk.kind != "role":
+            yield chunk
+            continue
+        choice = chunk.data["choices"][0]
+        calls = choice["delta"].pop("tool_calls", None)
+        if choice["delta"].get("content") is None and not choice["delta"].get("refusal", None) == "":
+            choice["delta"]["content"] = ""
+        yield chunk
+        if calls:
+            yield Chunk({**chunk.data, "choices": [{**choice, "delta": {"tool_calls": calls}}]}, chunk.due_s, "delta")
+
+
+def _null_content(delta: dict[str, Any]) -> None:
+    if delta.get("content") == "":
+        delta["content"] = None
+
+
+def _drop_empty_content(delta: dict[str, Any]) -> None:
+    if not delta.get("content"):
+        delta.pop("content", None)
+
+
+def _content_parts(delta: dict[str, Any]) -> None:
+    if isinstance(text := delta.get("content"), str) and text:
+        delta["content"] = [{"type": "text", "text": text}]
+
+
+def _cumulate(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Let each delta say all of its text so far."""
+    said: dict[int, str] = {}
+    for chunk in chunks:
+        for choice in chunk.data["choices"]:
+            if text := choice["delta"].get("content"):
+                said[choice["index"]] = choice["delta"]["content"] = said.get(choice["index"], "") + text
+        yield chunk
+
+
+TABLE = (
+    Quirk("role-alone", 'the first delta says role and content: "", and no more, before a single tool call too',
+          "vLLM, DeepSeek, Mistral, Groq, llama.cpp", _role_alone),
+    Quirk("role-with-content", "the first text comes with the role, in one delta", "Ollama, OpenRouter, Gemini",
+          _role_with_content),
+    Quirk("role-repeated", "role: assistant stands in every delta", "Ollama, OpenRouter, Gemini, many small servers",
+          each_delta(put("role", "assistant"))),
+    Quirk("role-missing", "no delta has a role", "open-webui, small servers", each_delta(drop("role"))),
+    Quirk("role-empty", 'role is "" in every delta', "SGLang, GLM servers", each_delta(put("role", ""))),
+    Quirk("role-null", "role is null in every delta", "SGLang, GLM servers", each_delta(put("role", None))),
+    Quirk("content-null-first", "the first delta says content: null", "Azure, llama.cpp, Groq before tool calls",
+          each_delta(_null_content, "role")),
+    Quirk("content-missing-first", "the first delta has a role and no content", "old Azure, small servers",
+          each_delta(_drop_empty_content, "role")),
+    Quirk("content-empty-finish", 'the last delta says content: ""', "DeepSeek, Mistral, vLLM",
+          each_delta(put_missing("content", ""), "finish")),
+    Quirk("content-empty-always", 'content: "" stands in every delta that has no text', "Ollama, OpenRouter",
+          each_delta(put_missing("content", ""))),
+    Quirk("delta-cumulative", "each delta says all of the text so far", "DashScope paths, Gemini thinking proxies", _cumulate,
+          right="either", hides=("content",)),
+    Quirk("content-array", "content is a list of typed parts", "Mistral's reasoning models, GLM through Mistral",
+          each_delta(_content_parts), right="either"),
+    Quirk("refusal-missing", "refusal: null is left out", "everybody but OpenAI and Azure", each_delta(drop_null("refusal"))),
+    Quirk("logprobs-missing", "logprobs: null is left out", "llama.cpp, Ollama, OpenRouter, Gemini",
+          each_choice(drop_null("logprobs"))),
+)  # fmt: skip
+"""Every quirk of this kind."""

@@ -1,0 +1,224 @@
+"""What the catalogue's rows (test_catalogue.py) leave open of the reader."""
+
+import pytest
+
+from client.completion import Completion, Delta, Timings
+from client.errors import ChatError, MalformedError, NotAStreamError, ReportedError, TruncatedError
+from client.limits import Limits
+from client.reader import KEPT_CHARS, ChatReader
+from tests.client.bodies import DONE, HEL, HELLO, LO, ROLE, STOP, event, events
+from tests.client.catalogue import ERROR, WHOLE, json
+from tests.client.chunks import chunk, text
+
+
+def read(body: bytes) -> tuple[ChatReader, list[Delta]]:
+    reader = ChatReader()
+    return reader, list(reader.feed(body))
+
+
+def read_to_error(reader: ChatReader, body: bytes) -> tuple[list[str], ChatError | None]:
+    """The texts given before the error, and the error."""
+    given: list[str] = []
+    try:
+        given.extend(delta.content for delta in reader.feed(body))
+    except ChatError as error:
+        return given, error
+    return given, None
+
+
+def test_deltas_come_one_by_one_with_the_chunks_counted_up_to_each() -> None:
+    reader = ChatReader()
+    seen = [(delta.content, delta.finish_reason, reader.chunk_count) for delta in reader.feed(HELLO)]
+    assert seen == [("", None, 1), ("Hel", None, 2), ("lo", None, 3), ("", "stop", 4)]
+    assert reader.done
+
+
+def test_a_completion_can_be_looked_at_on_the_way() -> None:
+    reader = ChatReader()
+    assert [reader.completion.content for _ in reader.feed(HELLO)] == ["", "Hel", "Hello", "Hello"]
+
+
+def test_deltas_before_an_error_are_given_first() -> None:
+    reader = ChatReader()
+    given, error = read_to_error(reader, events(ROLE, HEL, {"error": ERROR}, LO))
+    assert given == ["", "Hel"]
+    assert isinstance(error, ReportedError)
+    assert error.error == ERROR
+    assert error.completion == reader.completion
+
+
+def test_an_unframed_error_beside_events_is_raised_after_them() -> None:
+    given, error = read_to_error(ChatReader(), events(HEL) + json({"error": ERROR}) + b"\n\n" + events(LO))
+    assert given == ["Hel", "lo"]
+    assert "outside of any event: boom" in str(error)
+
+
+def test_only_the_first_unframed_error_is_told() -> None:
+    reader = ChatReader()
+    body = b'{"error":"first"}\n{"error":"second"}\n{"x":1}\n[]\n'
+    with pytest.raises(ReportedError, match="first"):
+        list(reader.feed(body))
+
+
+def test_text_outside_of_events_does_not_matter_where_the_reply_is_whole() -> None:
+    reader, _ = read(b"Hello there\n" + HELLO)
+    reader.end()
+    assert reader.completion.content == "Hello"
+
+
+def test_only_so_much_text_outside_of_events_is_kept() -> None:
+    reader = ChatReader()
+    list(reader.feed(b"not a field\n" * 10_000))
+    with pytest.raises(NotAStreamError) as caught:
+        reader.end()
+    assert KEPT_CHARS <= len(caught.value.body) <= KEPT_CHARS + 2000
+
+
+def test_a_completion_with_a_wrong_shape_outside_of_events_is_no_stream_either() -> None:
+    reader = ChatReader()
+    list(reader.feed(b'{"choices": 5}\n'))
+    with pytest.raises(NotAStreamError):
+        reader.end()
+
+
+def test_what_the_end_cut_off_is_shown() -> None:
+    reader, _ = read(events(ROLE, HEL) + b'data: {"a"\ndata: "b')
+    with pytest.raises(TruncatedError) as caught:
+        reader.end()
+    assert caught.value.unfinished == '{"a"\n"b'
+    reader, _ = read(events(ROLE, HEL) + b"dat")
+    with pytest.raises(TruncatedError) as caught:
+        reader.end()
+    assert caught.value.unfinished == "dat"
+
+
+def test_a_comment_cut_by_the_end_is_nothing() -> None:
+    reader, _ = read(events(ROLE, HEL, LO, STOP) + b": pin")
+    reader.end()
+    reader, _ = read(events(ROLE, HEL) + b": pin")
+    with pytest.raises(TruncatedError, match="finish reason"):
+        reader.end()
+
+
+def test_the_end_after_done_is_no_question() -> None:
+    reader, _ = read(HELLO)
+    reader.end()
+
+
+@pytest.mark.parametrize("done", [b"data: [DONE]\n\n", b"data:  [DONE] \n\n", b"event: done\ndata: [DONE]\n\n"])
+def test_done_ends_the_reply_with_white_space_and_under_any_name(done: bytes) -> None:
+    reader, deltas = read(events(ROLE, HEL, STOP) + done + events(LO))
+    assert reader.done
+    assert len(deltas) == 3
+
+
+def test_a_named_event_with_choices_that_are_no_list_is_not_ours() -> None:
+    reader, deltas = read(b'event: x\ndata: {"choices":5}\n\nevent: y\ndata: [1]\n\n' + HELLO)
+    assert reader.done
+    assert len(deltas) == 4
+
+
+def test_a_number_with_too_many_digits_is_malformed_like_any_bad_json() -> None:
+    with pytest.raises(MalformedError):
+        read(b'data: {"choices":[{"delta":{"content":"x"},"index":1e999}]}\n\n')
+
+
+def test_json_nested_too_deep_is_malformed() -> None:
+    with pytest.raises(MalformedError):
+        read(b"data: " + b"[" * 100_000 + b"\n\n")
+
+
+def test_half_a_surrogate_pair_is_malformed() -> None:
+    with pytest.raises(MalformedError):
+        read(b'data: {"choices":[{"index":0,"delta":{"content":"\\ud83d"}}]}\n\n')
+
+
+def test_events_and_comments_are_counted() -> None:
+    reader, _ = read(b": a\n\n: b\n" + events(ROLE, HEL))
+    assert (reader.events, reader.comments) == (2, 2)
+
+
+def test_a_token_is_more_than_a_role() -> None:
+    reader, _ = read(events(ROLE))
+    assert not reader.has_token
+    list(reader.feed(events(HEL)))
+    assert reader.has_token
+
+
+def test_the_time_of_a_token_is_that_of_the_read_that_brought_it() -> None:
+    reader = ChatReader(start_s=10.0)
+    for now_s, body in ((10.5, events(ROLE)), (11.0, events(HEL, LO)), (11.25, events(LO)), (12.0, b": ping\n\n")):
+        list(reader.feed(body, now_s))
+    assert reader.completion.timings == Timings(ttft_s=1.0, itl_s=(0.0, 0.25), total_s=2.0)
+    assert ChatReader(start_s=5.0).completion.timings == Timings(None, (), 0.0)
+
+
+def test_bounds_are_those_of_the_limits() -> None:
+    reader = ChatReader(limits=Limits(max_line_bytes=300, max_event_bytes=None))
+    assert len(list(reader.feed(events(ROLE)))) == 1
+    with pytest.raises(ChatError, match="max_line_bytes"):
+        list(reader.feed(event(text("x" * 300))))
+    assert reader.completion.choices
+
+
+def test_a_stream_with_ways_of_its_own_is_read_all_the_same() -> None:
+    """After enough chunks that are not plain text, the short way is not even tried."""
+    body = events(ROLE, *(chunk({"content": str(k), "x": 1}) for k in range(20)), HEL, LO, STOP) + DONE
+    reader, _ = read(body)
+    assert reader.completion.content == "".join(map(str, range(20))) + "Hello"
+
+
+# Replies that are not streamed
+
+
+def test_a_whole_reply_is_read_as_one_delta_for_each_choice() -> None:
+    reader = ChatReader(start_s=1.0)
+    deltas = reader.read_whole(json(WHOLE), 3.0)
+    assert [(delta.content, delta.finish_reason) for delta in deltas] == [("Hello", "stop")]
+    assert reader.completion.content == "Hello"
+    assert reader.completion.timings == Timings(2.0, (), 2.0)
+
+
+def test_a_whole_reply_without_a_token_has_no_first_one() -> None:
+    reader = ChatReader()
+    reader.read_whole(json({"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "stop"}]}))
+    assert reader.completion.timings == Timings(None, (), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "says"),
+    [
+        (b"", MalformedError, "a chat.completion object"),
+        (b"[]", MalformedError, "a chat.completion object"),
+        (HELLO, MalformedError, "a chat.completion object"),
+        (json({"error": ERROR}), ReportedError, "in place of a completion: boom"),
+        (json({"choices": []}), TruncatedError, "a chunk with a choice"),
+        (
+            json(
+                {"choices": [{"message": {"tool_calls": [{"id": "t", "function": {"name": "f", "arguments": "{"}}]}}]}
+            ),
+            MalformedError,
+            "'f'",
+        ),
+    ],
+)
+def test_a_whole_reply_that_is_none_is_refused(body: bytes, kind: type[ChatError], says: str) -> None:
+    with pytest.raises(ChatError, match="expected") as caught:
+        ChatReader().read_whole(body)
+    assert type(caught.value) is kind
+    assert says in str(caught.value)
+    assert isinstance(caught.value.completion, Completion)
+
+
+def test_a_body_of_the_wrong_type_keeps_the_completion_in_it() -> None:
+    error = ChatReader().explain_body(json(WHOLE), "application/json")
+    assert isinstance(error, NotAStreamError)
+    assert error.completion is not None
+    assert error.completion.content == "Hello"
+    assert error.body == json(WHOLE).decode()
+
+
+def test_a_body_of_the_wrong_type_with_a_wrong_shape_is_only_shown() -> None:
+    error = ChatReader().explain_body(b'{"choices":5}', "application/json")
+    assert isinstance(error, NotAStreamError)
+    assert error.completion == ChatReader().completion
