@@ -10,7 +10,6 @@ must be dropped.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
@@ -89,7 +88,8 @@ class Exchange:
     def run(self) -> Talk:
         """The conversation; to be run once."""
         waiting = Waiting(self._limits, self._clock())
-        for self.attempts in itertools.count(1):
+        while True:
+            self.attempts += 1
             try:
                 yield from self._attempt(waiting)
                 return

@@ -49,7 +49,7 @@ class RawEvent(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     data: Annotated[
         str | dict[str, Any] | list[Any], Meta(description="Its data: a text, or a value to be written as JSON.")
     ]
-    event: str | None = None
+    event: Annotated[str | None, Meta(description="Its name, as the event: field says it.")] = None
 
 
 class Raw(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -71,8 +71,8 @@ def check_headers(headers: Headers, where: str = "headers") -> None:
 class Interim(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An interim response in front of the answer, such as 103 Early Hints (RFC 9110 15.2)."""
 
-    status: Annotated[int, Meta(ge=100, le=199)] = 103
-    headers: dict[str, str] = {}
+    status: Annotated[int, Meta(ge=100, le=199, description="The interim status.")] = 103
+    headers: Annotated[dict[str, str], Meta(description="Headers of the interim response.")] = {}
 
     def __post_init__(self) -> None:
         check_headers(self.headers)

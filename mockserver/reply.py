@@ -22,10 +22,12 @@ Part = Literal["reasoning", "content", "refusal", "tool_call", "function_call"]
 class ToolCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A call of a tool. `arguments` may be written as an object: it is sent as compact JSON."""
 
-    name: str
+    name: Annotated[str, Meta(description="The name of the tool.")]
     arguments: Annotated[str | dict[str, Any], Meta(description="A JSON text, or an object to be sent as one.")] = ""
     id: Annotated[str | None, Meta(description="Default: made from the seed, such as call_…")] = None
-    type: Literal["function", "custom"] = "function"
+    type: Annotated[
+        Literal["function", "custom"], Meta(description="A function with arguments, or a custom tool with input.")
+    ] = "function"
     input: Annotated[str | None, Meta(description="The input of a custom tool.")] = None
     pieces: Annotated[
         tuple[str, ...] | None, Meta(description="Tokens of the arguments; joined they are the arguments.")
@@ -48,9 +50,11 @@ class ToolCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 class FunctionCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The deprecated predecessor of a tool call."""
 
-    name: str
-    arguments: str | dict[str, Any] = ""
-    pieces: tuple[str, ...] | None = None
+    name: Annotated[str, Meta(description="The name of the function.")]
+    arguments: Annotated[str | dict[str, Any], Meta(description="A JSON text, or an object to be sent as one.")] = ""
+    pieces: Annotated[
+        tuple[str, ...] | None, Meta(description="Tokens of the arguments; joined they are the arguments.")
+    ] = None
 
     def __post_init__(self) -> None:
         if self.pieces is not None:
@@ -90,9 +94,13 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Counts to send in place of the true ones."""
 
-    prompt_tokens: Annotated[int, Meta(ge=0)] | None = None
-    completion_tokens: Annotated[int, Meta(ge=0)] | None = None
-    cached_tokens: Annotated[int, Meta(ge=0)] = 0
+    prompt_tokens: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Default: the tokens of the messages.")
+    ] = None
+    completion_tokens: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Default: the tokens of the reply.")
+    ] = None
+    cached_tokens: Annotated[int, Meta(ge=0, description="How many of the prompt's tokens came from a cache.")] = 0
 
 
 class Reply(Choice, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -1,13 +1,15 @@
-"""Faults of events: malformed, doubled, dropped, swapped, errors told in the stream, what comes after [DONE]."""
+"""Faults of events: malformed, doubled, dropped, swapped, what follows [DONE], nothing but [DONE] or comments."""
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from mockserver.faults.fault import Around, Fault, FaultArrow
+from mockserver.faults.fault import Around, Fault, FaultArrow, find_event
+from mockserver.faults.landmarks import Landmarks
+from mockserver.faults.large import say
 from mockserver.place import EventRef
 from mockserver.quirks.quirk import Right
 from mockserver.shorthand import default
@@ -15,8 +17,6 @@ from mockserver.sse import Event
 
 Ref = Annotated[EventRef, Meta(description="Which event.")]
 _FIRST_TEXT = EventRef(1)
-
-
 _ALL = ("content", "tool_calls", "refusal", "reasoning", "finish_reason", "usage", "tool_ids")
 
 
@@ -24,11 +24,19 @@ class _EventFault(Fault, frozen=True):
     """A fault that strikes one event."""
 
     arrow: ClassVar[FaultArrow] = "events"
-    event: EventRef = default(_FIRST_TEXT)
+    event: Ref = default(_FIRST_TEXT)
+
+    def right_in(self, stream: Landmarks) -> Right:
+        number = stream.number(self.event)
+        return "same" if number is None else self.right_at(stream.kinds[number])
+
+    def right_at(self, kind: str) -> Right:
+        """The verdict where an event of that kind is struck."""
+        return "error"
 
     def on_events(self, events: Iterable[Event], around: Around) -> Iterator[Event]:
-        for number, event in enumerate(events):
-            if self.event.names(number, event.kind):
+        for where, event in find_event(self.event, events, around):
+            if where == "here":
                 yield from self.strike(event)
             else:
                 yield event
@@ -44,9 +52,21 @@ class BadJson(_EventFault, frozen=True, tag="bad_json"):
     sent_by: ClassVar[str] = "encoders, proxies"
     data: Annotated[str | None, Meta(description="The data to send in its place.")] = None
 
+    def right_at(self, kind: str) -> Right:
+        # Whoever has the finish may read no further; and of data that is JSON or empty after all, no rule tells.
+        return "either" if kind == "done" or _is_json(self.data) else "error"
+
     def strike(self, event: Event) -> Iterator[Event]:
         damaged = event.data.replace(b'":', b'"', 1) if self.data is None else self.data.encode()
         yield replace(event, data=damaged if damaged != event.data else event.data + b"}")
+
+
+def _is_json(data: str | None) -> bool:
+    try:
+        msgspec.json.decode(data or "null")
+    except msgspec.DecodeError:
+        return False
+    return data is not None
 
 
 class HalfEvent(_EventFault, frozen=True, tag="half_event"):
@@ -54,23 +74,34 @@ class HalfEvent(_EventFault, frozen=True, tag="half_event"):
 
     sent_by: ClassVar[str] = "proxies with a buffer limit"
 
+    def right_at(self, kind: str) -> Right:
+        return "either" if kind == "done" else "error"
+
     def strike(self, event: Event) -> Iterator[Event]:
         yield replace(event, data=event.data[: len(event.data) // 2])
 
 
-class BadUtf8(_EventFault, frozen=True, tag="bad_utf8"):
+class _Unnoticed(_EventFault, frozen=True):
+    """A fault that no consumer could know of: where one reports no error, nothing is expected of what it made of it."""
+
+    harmless: ClassVar[tuple[str, ...]] = ()
+    """The kinds of events with which it changes nothing."""
+
+    def right_at(self, kind: str) -> Right:
+        return "error" if kind == "whole" else "same" if kind in self.harmless else "either"
+
+    def hides_in(self, stream: Landmarks) -> tuple[str, ...]:
+        return _ALL if self.right_in(stream) == "either" else ()
+
+
+class BadUtf8(_Unnoticed, frozen=True, tag="bad_utf8"):
     """Bytes that are not UTF-8 stand inside a text of the event."""
 
     sent_by: ClassVar[str] = "byte-level tokenizers"
     bytes: Annotated[str, Meta(pattern="^([0-9a-fA-F]{2})+$", description="The bytes, in hexadecimal.")] = "fffe"
 
-    @property
-    def right(self) -> Right:
+    def right_at(self, kind: str) -> Right:
         return "either"
-
-    @property
-    def hides(self) -> tuple[str, ...]:
-        return _ALL if self.right == "either" else ()
 
     def strike(self, event: Event) -> Iterator[Event]:
         for key in (b'"content":"', b'"arguments":"', b'"model":"'):
@@ -83,78 +114,64 @@ class BadUtf8(_EventFault, frozen=True, tag="bad_utf8"):
         yield replace(event, data=event.data[:at] + bytes.fromhex(self.bytes) + event.data[at:])
 
 
-class Duplicate(_EventFault, frozen=True, tag="duplicate"):
+class Duplicate(_Unnoticed, frozen=True, tag="duplicate"):
     """The event comes twice."""
 
-    @property
-    def right(self) -> Right:
-        return "same" if self.event.value in ("done", "usage") else "either"
-
-    @property
-    def hides(self) -> tuple[str, ...]:
-        return _ALL if self.right == "either" else ()
+    harmless: ClassVar[tuple[str, ...]] = ("usage", "done")
 
     def strike(self, event: Event) -> Iterator[Event]:
         yield event
         yield event
 
 
-class Drop(_EventFault, frozen=True, tag="drop"):
+class Drop(_Unnoticed, frozen=True, tag="drop"):
     """The event does not come."""
 
-    @property
-    def right(self) -> Right:
-        return "same" if self.event.value == "done" else "either"
+    harmless: ClassVar[tuple[str, ...]] = ("usage", "done")
 
-    @property
-    def hides(self) -> tuple[str, ...]:
-        return _ALL if self.right == "either" else ()
+    def hides_in(self, stream: Landmarks) -> tuple[str, ...]:
+        number = stream.number(self.event)
+        is_usage = number is not None and stream.kinds[number] == "usage"
+        return ("usage",) if is_usage else super().hides_in(stream)
 
     def strike(self, event: Event) -> Iterator[Event]:
         yield from ()
 
 
-class Swap(Fault, frozen=True, tag="swap"):
-    """The event and the one after it change places."""
+class Swap(_Unnoticed, frozen=True, tag="swap"):
+    """The event and the one after it change places; the last one has none to change with."""
 
-    arrow: ClassVar[FaultArrow] = "events"
-    event: EventRef = default(_FIRST_TEXT)
-
-    @property
-    def right(self) -> Right:
-        return "either"
-
-    @property
-    def hides(self) -> tuple[str, ...]:
-        return _ALL if self.right == "either" else ()
+    def right_in(self, stream: Landmarks) -> Right:
+        number = stream.number(self.event)
+        return "same" if number is None or number + 1 >= len(stream.kinds) else "either"
 
     def on_events(self, events: Iterable[Event], around: Around) -> Iterator[Event]:
         held: Event | None = None
-        for number, event in enumerate(events):
+        for where, event in find_event(self.event, events, around):
+            if where == "here":
+                held = event
+                continue
+            yield event
             if held is not None:
-                yield replace(event, due_s=max(held.due_s, event.due_s))
                 yield replace(held, due_s=max(held.due_s, event.due_s))
                 held = None
-            elif self.event.names(number, event.kind):
-                held = event
-            else:
-                yield event
         if held is not None:
             yield held
 
 
-class DoneSuffix(Fault, frozen=True, tag="done_suffix"):
-    """Something stands right behind [DONE], in the place of an event of the stream and before the rest of it."""
+class DoneSuffix(_EventFault, frozen=True, tag="done_suffix"):
+    """Before the event comes another one: [DONE] with something right behind it, which is no [DONE]."""
 
-    arrow: ClassVar[FaultArrow] = "events"
-    event: EventRef = default(EventRef(2))
-    text: str = "xyz"
+    sent_by: ClassVar[str] = "forgers, proxies"
+    event: Annotated[EventRef, Meta(description="Before which event.")] = default(EventRef(2))
+    text: Annotated[str, Meta(description="What stands behind [DONE]; a line end begins a second data line.")] = "xyz"
 
-    def on_events(self, events: Iterable[Event], around: Around) -> Iterator[Event]:
-        for number, event in enumerate(events):
-            if self.event.names(number, event.kind):
-                yield Event(b"[DONE]" + self.text.encode(), event.due_s, "extra")
-            yield event
+    def right_at(self, kind: str) -> Right:
+        return "either" if kind == "done" else "error"
+
+    def strike(self, event: Event) -> Iterator[Event]:
+        yield Event(b"[DONE]" + self.text.encode(), event.due_s, "extra")
+        yield event
 
 
 class AfterDone(Fault, frozen=True, tag="after_done"):
@@ -164,24 +181,15 @@ class AfterDone(Fault, frozen=True, tag="after_done"):
     sent_by: ClassVar[str] = "proxies"
     events: Annotated[tuple[str, ...], Meta(description="The data of each event.")] = ()
 
-    @property
-    def right(self) -> Right:
+    def right_in(self, stream: Landmarks) -> Right:
         return "same"
 
     def on_events(self, events: Iterable[Event], around: Around) -> Iterator[Event]:
-        due_s = 0.0
         for event in events:
-            due_s = event.due_s
             yield event
-        more = tuple(text.encode() for text in self.events) or (_more_text(around.chunk), b"[DONE]")
-        for data in more:
-            yield Event(data, due_s, "extra")
-
-
-def _more_text(chunk: bytes) -> bytes:
-    data: dict[str, Any] = msgspec.json.decode(chunk)
-    choice = {"index": 0, "delta": {"content": "XX"}, "logprobs": None, "finish_reason": None}
-    return msgspec.json.encode({**data, "choices": [choice]})
+            if event.kind == "done":
+                more = [text.encode() for text in self.events] or [say(around.chunk, "XX"), b"[DONE]"]
+                yield from (Event(data, event.due_s, "extra") for data in more)
 
 
 class Only(Fault, frozen=True, tag="only"):
@@ -189,7 +197,7 @@ class Only(Fault, frozen=True, tag="only"):
 
     arrow: ClassVar[FaultArrow] = "events"
     sent_by: ClassVar[str] = "crashed backends, OpenRouter, proxies"
-    what: Literal["done", "comments", "nothing"] = "nothing"
+    what: Annotated[Literal["done", "comments", "nothing"], Meta(description="What comes.")] = "nothing"
 
     def on_events(self, events: Iterable[Event], around: Around) -> Iterator[Event]:
         for event in events:

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from mockserver.faults.landmarks import LONG_STREAM, Landmarks, Seen
 from mockserver.http import Http
-from mockserver.place import Place, split_at
+from mockserver.place import EventRef, Place, split_at
 from mockserver.quirks.quirk import Right
 from mockserver.sse import Event, Slice
 from mockserver.steps import Step
@@ -88,6 +88,21 @@ def right_of_cut(at: Place, stream: Landmarks, verdicts: dict[Seen, Right]) -> R
     """The verdict on a stream that ends at a place, by how much of it came before; a place that does not come ends nothing."""
     before = stream.events_before(at)
     return "same" if before is None else verdicts[stream.seen(before)]
+
+
+def find_event(
+    wanted: EventRef, events: Iterable[Event], around: Around
+) -> Iterator[tuple[Literal["before", "here", "after"], Event]]:
+    """The events, each with where it stands to the one that is meant; of several that finish, that is the last."""
+    where: Literal["before", "here", "after"] = "before"
+    finishes = 0
+    for number, event in enumerate(events):
+        finishes += event.kind == "finish"
+        if where == "here":
+            where = "after"
+        elif where == "before" and wanted.names(number, event.kind):
+            where = "here" if wanted.value != "finish" or finishes == around.choices else "before"
+        yield where, event
 
 
 def put_aside(pieces: Iterable[Slice | Step], steps: list[Step]) -> Iterator[Slice]:

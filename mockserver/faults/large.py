@@ -121,7 +121,7 @@ class LargeEvent(Fault, frozen=True, tag="large_event"):
             yield piece
 
     def _event(self, chunk: bytes, due_s: float) -> Iterator[Slice]:
-        opening, closing = b"data: %b,\"padding\":\"" % chunk[:-1], b'"}\n\n'
+        opening, closing = b'data: %b,"padding":"' % chunk[:-1], b'"}\n\n'
         padding = max(self.size - len(opening) - len(closing), 0)
         pieces = chain((Slice(opening, due_s),), repeat_bytes(b"", b"x", padding, due_s, None))
         for number, piece in enumerate(pieces):

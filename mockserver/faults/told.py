@@ -64,8 +64,10 @@ class ToldError(Fault, frozen=True, tag="error_event"):
     arrow: ClassVar[FaultArrow] = "events"
     shape: Annotated[Shape, Meta(description="How it is told: see `mockserver explain error_event`.")] = "object"
     at: Annotated[Place, Meta(description="Before or after which event.")] = default(Place("after_event", EventRef(1)))
-    message: str = "The server had an error while processing your request"
-    code: str = "server_error"
+    message: Annotated[str, Meta(description="What the error says.")] = (
+        "The server had an error while processing your request"
+    )
+    code: Annotated[str, Meta(description="The code of the error.")] = "server_error"
     then: Annotated[
         Literal["end", "done", "go_on"],
         Meta(description="What follows: nothing (end), only [DONE] (done), the rest (go_on)."),
