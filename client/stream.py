@@ -26,7 +26,7 @@ from client.call import FAULTS, Call, as_fault
 from client.completion import Completion, Delta
 from client.limits import Limits
 from client.retry import Retries
-from client.steps import Drain, Fault, Head, Read, Release, Send, Step, Wait
+from client.steps import Drain, Fault, Head, Read, Release, Send, Step
 from client.transport import DeadlineTransport, QuickAsyncTransport, until
 
 __all__ = ["AsyncChatStream", "ChatStream", "astream_chat", "open_http", "open_http_async", "stream_chat"]
@@ -148,7 +148,7 @@ class ChatStream(Call):
                     return self._read(step)
                 case Release():
                     self._release()
-                case Wait():
+                case _:
                     time.sleep(step.wait_s)
         except CAUGHT as error:
             return as_fault(error)
@@ -246,7 +246,7 @@ class AsyncChatStream(Call):
                         return await anext(self._body, b"") if self._body is not None else b""
                 case Release():
                     await self._release()
-                case Wait():
+                case _:
                     await anyio.sleep(step.wait_s)
         except CAUGHT as error:
             return as_fault(error)

@@ -17,6 +17,7 @@ _WITH_EVENT = ("before_event", "inside_event", "after_event")
 _EVENT_SCHEMA: JsonSchema = {
     "description": "An event: its number from 0, comments not counted, or what it is for.",
     "anyOf": [{"type": "integer", "minimum": 0}, {"enum": list(EVENT_NAMES)}],
+    "examples": [3, "finish"],
 }
 
 

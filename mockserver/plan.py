@@ -26,7 +26,7 @@ from mockserver.request import ChatRequest
 from mockserver.scenario import Delivery, ErrorReply, Turn
 from mockserver.sse import Slice
 from mockserver.steps import End, Step
-from mockserver.stream import Stream, WholeAnswer, comment_while_waiting, delay
+from mockserver.stream import Stream, WholeAnswer, comment_while_waiting, delay, mark_end
 from mockserver.timing import Schedule, Timing
 from mockserver.tokens import Tokenizer, split_text
 from mockserver.writes import cut_body, make_writes
@@ -128,54 +128,54 @@ class _Rendering:
 
     def steps(self) -> Iterator[Step]:
         """All steps, rendered as they are asked for."""
-        writes, seed = self.delivery.writes, self.terms.key
-        wire: Iterable[Slice | Step] = self._wire()
+        around = self.answer.around
+        wire: Iterable[Slice | Step] = self._wire(around)
         for fault in self.faults:
-            wire = fault.on_wire(wire, self.answer.around)
-        return make_writes(wire, writes, seed)
+            wire = fault.on_wire(wire, around)
+        return make_writes(wire, self.delivery.writes, self.terms.key)
 
-    def _wire(self) -> Iterator[Slice | Step]:
+    def _wire(self, around: Around) -> Iterator[Slice | Step]:
         message = self._message()
-        pieces = iter(self._timed())
-        first = next(pieces, None)
-        head_due_s = self._head_due_s(first.due_s if first is not None else 0.0)
+        pieces = iter(self._timed(around))
+        first = next(pieces)
+        head_due_s = self._head_due_s(first.due_s)
         last_s = head_due_s
         yield from message.interims()
-        yield Slice(message.head(head_due_s, self._length(message)), head_due_s, None, "head")
-        if message.has_body:
-            body = chain((first,), pieces) if first is not None else pieces
-            for piece in message.frame(message.code(body, self.faults, self.answer.around)):
-                last_s = piece.due_s
-                yield piece
+        yield Slice(message.head(head_due_s, self._length(message, around)), head_due_s, None, "head")
+        for piece in message.frame(message.code(chain((first,), pieces), self.faults, around)):
+            last_s = piece.due_s
+            yield piece
         yield End(last_s, close=message.closes)
 
-    def _timed(self) -> Iterable[Slice]:
+    def _timed(self, around: Around) -> Iterable[Slice]:
         """The body with the pauses at named places, the comments that fill them, and cut where the writes say so."""
-        timing, body = self.timing, self.answer.body()
+        timing = self.timing
+        body: Iterable[Slice] = mark_end(self.answer.body())
         for pause in timing.pauses:
             if pause.at.target is None:
                 body = delay(body, pause.lasts)
             else:
-                body = pause_at(pause.at, pause.lasts, body, self.answer.around)
+                body = pause_at(pause.at, pause.lasts, body, around.choices)
         if timing.comments is not None and self.chunked:
-            since_s = timing.headers if timing.headers is not None else 0.0
-            body = comment_while_waiting(body, timing.comments.text, timing.comments.every, since_s)
+            body = comment_while_waiting(body, timing.comments.text, timing.comments.every, self._since_s)
         return cut_body(body, self.delivery.writes, self.terms.key)
 
-    def _head_due_s(self, first_due_s: float) -> float:
-        after = sum(pause.lasts for pause in self.timing.pauses if pause.at.kind == "after_headers")
-        before = sum(
-            pause.lasts for pause in self.timing.pauses if pause.at.kind.startswith("before_") and not pause.at.target
-        )
-        latest_s = first_due_s - after
-        return latest_s if self.timing.headers is None else min(self.timing.headers + before, latest_s)
+    @property
+    def _since_s(self) -> float:
+        """When the wait for the first event begins: the headers told, or the pauses before them."""
+        pauses = (pause for pause in self.timing.pauses if pause.at.kind in ("before_reply", "before_headers"))
+        return (self.timing.headers or 0.0) + sum(pause.lasts for pause in pauses)
 
-    def _length(self, message: Message) -> int | None:
+    def _head_due_s(self, first_due_s: float) -> float:
+        after_s = sum(pause.lasts for pause in self.timing.pauses if pause.at.kind == "after_headers")
+        latest_s = max(first_due_s - after_s, 0.0)
+        return latest_s if self.timing.headers is None else min(self._since_s, latest_s)
+
+    def _length(self, message: Message, around: Around) -> int | None:
         """What Content-Length says, where the message has one."""
         if message.transfer != "length":
             return None
-        coded = message.code(self._timed(), self.faults, self.answer.around)
-        length = sum(len(piece.data) for piece in coded)
+        length = sum(len(piece.data) for piece in message.code(self._timed(around), self.faults, around))
         for fault in self.faults:
             length = fault.on_length(length)
         return length

@@ -5,6 +5,7 @@ event stream"; W6), seen from the sender's side: a stream is lines, ended by LF,
 is a comment; a field is `name: value`; a blank line ends the event.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import cycle, pairwise
 from typing import Annotated, Literal
@@ -16,6 +17,7 @@ SLICE_BYTES = 65536
 """The largest piece in which anything is rendered, in bytes."""
 
 BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
 LineEnd = Literal["lf", "crlf", "cr"]
 
@@ -68,6 +70,16 @@ class Lines(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     ] = "each"
     times: Annotated[int, Meta(ge=1, description="How often the lines are repeated.")] = 1
 
+    def __post_init__(self) -> None:
+        for line in self.lines:
+            check_line(line, "lines")
+
+
+def check_line(text: str, what: str) -> None:
+    """Raise `ValueError` for a text that is not one line: by the standard LF and CR both end one."""
+    if "\n" in text or "\r" in text:
+        raise ValueError(f"{what}: expected one line, without its end; got {text!r}")
+
 
 class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How events become lines. The default is OpenAI's: LF, one space after the colon, nothing but `data:`."""
@@ -75,9 +87,14 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     line_end: Annotated[
         LineEnd | tuple[LineEnd, ...], Meta(description="What ends a line: lf, crlf or cr, or several taken in turn.")
     ] = "lf"
-    spaces: Annotated[int, Meta(ge=0, le=64, description="Spaces after the colon of data; the standard drops one.")] = 1
+    spaces: Annotated[
+        int,
+        Meta(ge=0, le=64, description="Spaces after the colon of data; the standard drops one. [DONE] has one at most."),
+    ] = 1
     bom: Annotated[bool, Meta(description="A byte order mark in front of the stream.")] = False
-    data_lines: Annotated[int, Meta(ge=1, description="Over how many data: lines each event's data is spread.")] = 1
+    data_lines: Annotated[
+        int, Meta(ge=1, description="Over how many data: lines each event's JSON is spread, as far as it has commas.")
+    ] = 1
     final_blank_line: Annotated[bool, Meta(description="Whether the last event is ended by a blank line.")] = True
     extra: Annotated[tuple[Lines, ...], Meta(description="Lines before, in or after events.")] = ()
 
@@ -96,7 +113,7 @@ def encode_events(events: Iterable[Event], framing: Framing = PLAIN) -> Iterator
 
 def _plain_blocks(events: Iterable[Event]) -> Iterator[Slice]:
     for number, event in enumerate(events):
-        if event.raw is not None or event.name is not None or b"\n" in event.data:
+        if event.raw is not None or event.name is not None or b"\n" in event.data or b"\r" in event.data:
             data = _frame(event, number, PLAIN, _LineEnds(("lf",)))
         else:
             data = b"data: %b\n\n" % event.data
@@ -156,9 +173,10 @@ def _frame(event: Event, number: int, framing: Framing, ends: _LineEnds) -> byte
     parts = [_extra("first", event, number, framing, ends)]
     if event.name is not None:
         parts.append(ends.end(b"event: " + event.name.encode()))
-    colon = b"data:" + b" " * framing.spaces
+    spaces = framing.spaces if event.kind != "done" else min(framing.spaces, 1)
     for k, line in enumerate(_split_data(event.data, framing.data_lines)):
-        parts.append(ends.end(colon + line))
+        # W6: "If value starts with a U+0020 SPACE character, remove it from value." - a line's own space needs one before it.
+        parts.append(ends.end(b"data:" + b" " * (spaces or line.startswith(b" ")) + line))
         if k == 0:
             parts.append(_extra("inside", event, number, framing, ends))
     parts += (_extra("last", event, number, framing, ends), ends.end(b""))
@@ -169,17 +187,16 @@ def _split_data(data: bytes, count: int) -> list[bytes]:
     """Data as the values of its `data:` lines.
 
     W6: "Append the field value to the data buffer, then append a single U+000A LINE FEED (LF) character" - so data that
-    holds line feeds needs several lines, and to spread data that holds none, a line feed must mean nothing in it: in JSON,
-    one after a comma outside of strings.
+    holds line feeds needs several lines; a carriage return ends a line too and cannot be told otherwise. To spread data
+    that holds none, a line feed must mean nothing in it: in JSON, one after a comma outside of strings.
     """
-    lines = data.split(b"\n")
-    if count <= len(lines):
+    lines = _LINE_END.split(data)
+    if len(lines) > 1 or count == 1 or not data.startswith((b"{", b"[")):
         return lines
     cuts = list(_insignificant_cuts(data))
     wanted = min(count - 1, len(cuts))
-    chosen = [cuts[(k + 1) * len(cuts) // (wanted + 1)] for k in range(wanted)] if wanted else []
-    edges = [0, *dict.fromkeys(chosen), len(data)]
-    return [data[a:b] for a, b in pairwise(edges)]
+    chosen = [cuts[(k + 1) * len(cuts) // (wanted + 1)] for k in range(wanted)]
+    return [data[start:end] for start, end in pairwise([0, *chosen, len(data)])]
 
 
 def _insignificant_cuts(data: bytes) -> Iterator[int]:
@@ -212,7 +229,16 @@ def split_slice(whole: Slice, at: int) -> tuple[Slice, Slice]:
 
 def cut_slice(whole: Slice, size: int = SLICE_BYTES) -> Iterator[Slice]:
     """One slice as several of at most `size` bytes."""
-    while len(whole.data) > size:
-        first, whole = split_slice(whole, size)
-        yield first
-    yield whole
+    data = whole.data
+    if len(data) <= size:
+        yield whole
+        return
+    for start in range(0, len(data), size):
+        end = start + size
+        yield replace(
+            whole,
+            data=data[start:end],
+            starts=whole.starts and start == 0,
+            ends=whole.ends and end >= len(data),
+            joins=whole.joins and start == 0,
+        )

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace as replace_struct
 
 from mockserver.chunks import Chunk, Identity, make_chunks, obfuscate
+from mockserver.completion import make_completion
 from mockserver.edits import edit_chunks, insert_events, raw_events
 from mockserver.faults import AnyFault, Around
 from mockserver.json_text import write_json
@@ -79,14 +80,15 @@ class Stream:
             body: Iterable[Slice] = raw_slices(raw.body_bytes, self.schedule)
         else:
             body = encode_events(self.events(), bend("framing", self.delivery.framing, self.delivery.quirks))
-        for fault in self.faults:
-            body = fault.on_body(body, self.around)
-        return body
+        return strike_body(body, self.faults, self.around)
 
     @property
     def around(self) -> Around:
         """What faults may know of this stream."""
-        return Around(write_json({**self._common(), "choices": []}), len(self.completion.choices))
+        return Around(write_json({**self._common(), "choices": []}), len(self.completion.choices), self._render_whole)
+
+    def _render_whole(self) -> bytes:
+        return write_json(make_completion(self.completion, self.request, self.identity), self.delivery.json)
 
     def _common(self) -> dict[str, Any]:
         identity = self.identity
@@ -115,13 +117,28 @@ class WholeAnswer:
             cut_slice(Slice(event.raw if event.raw is not None else event.data, event.due_s, number, event.kind))
             for number, event in enumerate(events)
         )
-        for fault in self.faults:
-            body = fault.on_body(body, self.around)
-        return body
+        return strike_body(body, self.faults, self.around)
 
     @property
     def around(self) -> Around:
-        return Around()
+        """What faults may know of this answer."""
+        return Around(completion=lambda: self.text)
+
+
+def strike_body(body: Iterable[Slice], faults: Iterable[AnyFault], around: Around) -> Iterable[Slice]:
+    """The body with the faults of that arrow."""
+    for fault in faults:
+        body = fault.on_body(mark_end(body), around)
+    return body
+
+
+def mark_end(body: Iterable[Slice]) -> Iterator[Slice]:
+    """The body and a slice of no bytes: what stands behind the last event, for those who look for a place there."""
+    due_s = 0.0
+    for piece in body:
+        due_s = piece.due_s
+        yield piece
+    yield Slice(b"", due_s, None, "end")
 
 
 def _group(group: Any) -> Iterable[int]:
@@ -133,21 +150,29 @@ def _group(group: Any) -> Iterable[int]:
 
 # A blank line, after whatever ends a line: what stands before it is an event, for places' sake.
 _BLOCK_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+_DATA_LINE = re.compile(rb"(?:^|[\r\n])(?:\xef\xbb\xbf)?data(?:[:\r\n]|$)")
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 
 
 def raw_slices(body: bytes, times: Iterable[float]) -> Iterator[Slice]:
-    """A body given raw, cut behind each event so that places have a meaning; an event is due as a token would be."""
+    """A body given raw, cut behind each event so that places have a meaning; each block is due as a token would be.
+
+    What an event is for is read from its bytes: whether it is `[DONE]`, or tells a finish reason.
+    """
     due, number, at = iter(times), 0, 0
     for end in chain((found.end() for found in _BLOCK_END.finditer(body)), (len(body),)):
         block = body[at:end]
         at = end
         if not block:
             continue
-        is_event = b"data" in block
-        kind = "done" if DONE in block else "delta" if is_event else "comment"
-        whole = Slice(block, next(due), number if is_event else None, kind)
+        is_event = _DATA_LINE.search(block) is not None
+        whole = Slice(block, next(due), number if is_event else None, _kind(block) if is_event else "comment")
         number += is_event
         yield from cut_slice(whole)
+
+
+def _kind(block: bytes) -> str:
+    return "done" if DONE in block else "finish" if _FINISH.search(block) else "delta"
 
 
 def delay(body: Iterable[Slice], late_s: float) -> Iterable[Slice]:
@@ -156,11 +181,14 @@ def delay(body: Iterable[Slice], late_s: float) -> Iterable[Slice]:
 
 
 def comment_while_waiting(body: Iterable[Slice], text: str, every_s: float, since_s: float) -> Iterator[Slice]:
-    """Put a comment wherever nothing was due for `every_s`."""
-    comment = f":{text}\n\n".encode()
+    """Put a comment wherever nothing was due for `every_s`, but never inside an event: it would become part of a line."""
+    comment = b"".join(b":%b\n" % line.encode() for line in text.splitlines() or [""]) + b"\n"
     last_s = since_s
     for piece in body:
-        while last_s + every_s < piece.due_s:
+        if piece.kind == "bom":  # nothing may stand in front of it
+            yield replace_struct(piece, due_s=min(piece.due_s, last_s + every_s))
+            continue
+        while piece.starts and last_s + every_s < piece.due_s:
             last_s += every_s
             yield Slice(comment, last_s, None, "comment")
         last_s = piece.due_s

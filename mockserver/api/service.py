@@ -1,6 +1,7 @@
 """What all endpoints share: the scenarios, the memory, the journal, the clock, and the way of one request through them."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -66,11 +67,10 @@ class Service:
 
     def terms(self, asked: Asked, scenario: Scenario | None = None) -> Terms:
         """What decides the bytes of this answer; counts the request in."""
-        settings = self.settings
-        fingerprint = blake2b(asked.body, digest_size=8).hexdigest()
-        name = scenario.name if scenario else asked.path
+        settings, exchange = self.settings, asked.exchange
+        fingerprint = _fingerprint(asked)
+        name = scenario.name if scenario else "" if exchange.chat else asked.path
         seed = scenario.seed if scenario and scenario.seed is not None else settings.seed
-        exchange = asked.exchange
         exchange.seed = f"{seed}/{name}/{fingerprint}"
         exchange.ordinal = self.state.next_ordinal(name, fingerprint)
         return Terms(
@@ -83,6 +83,15 @@ class Service:
             ids=settings.ids,
             tokenizer=settings.tokenizer,
         )
+
+
+def _fingerprint(asked: Asked) -> str:
+    """What tells requests apart: all they ask for, but not whether the answer is to be streamed, for it is the same one."""
+    said = asked.body
+    if asked.exchange.chat is not None:
+        asks = {key: value for key, value in asked.exchange.chat.raw.items() if key not in ("stream", "stream_options")}
+        said = json.dumps(asks, sort_keys=True).encode()
+    return blake2b(said, digest_size=8).hexdigest()
 
 
 MakePlan = Callable[[Service, Asked, Scope], Plan]

@@ -50,7 +50,7 @@ def demo() -> int:
     """Play the four steps of OpenAI's guide "How to stream completions" with the official SDK, and check them.
 
     Starts `mockserver serve` on a free port as a process of its own, and stops it in the end, whatever happens. Needs the
-    SDK: pip install 'openai-mockserver[openai]'.
+    SDK: pip install openai.
     """
     from mockserver.errors import UsageError
 

@@ -8,12 +8,11 @@ from mockserver.cli.options import DEFAULT_PORT, LogLevel, ServeOptions, leave_o
 
 EXAMPLES = """\b
 [bold]Examples[/bold]
-  mockserver serve                                answers everything, on port 8000
-  mockserver serve --port 0                       on a free port, which it prints
-  mockserver serve chat.yaml more/ --strict       404 for what no scenario matches
-  mockserver serve slow.yaml --time-scale 0       all pauses at once
-  mockserver serve --api-key sk-me --model gpt-4o 401 and 404 as the real API has them
-  curl localhost:8000/v1/models
+  mockserver serve                           answers everything, on port 8000
+  mockserver serve --port 0                  on a free port, which it prints
+  mockserver serve chat.yaml more/ --strict  404 for what no scenario matches
+  mockserver serve slow.yaml --time-scale 0  all pauses at once
+  mockserver serve --model gpt-4o            404 for every other model
 """
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import gc
 import logging
 import shlex
@@ -116,4 +117,6 @@ class _OneLine(logging.Formatter):
         return f"{type(error[1]).__name__}: {error[1]} (--debug shows where)"
 
     def format(self, record: logging.LogRecord) -> str:
+        record = copy.copy(record)
+        record.exc_text = None  # what another handler has made of the error already
         return " ".join(super().format(record).split())

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from mockserver.faults.cuts import At, cut_at
 from mockserver.faults.fault import Around, Fault, FaultArrow, right_of_cut
 from mockserver.faults.landmarks import Landmarks
-from mockserver.faults.told import tell_object
+from mockserver.faults.told import MESSAGE, tell_object
 from mockserver.http import JSON_TYPE, Http, check_headers
-from mockserver.place import AFTER_HEADERS, EventRef, Place
+from mockserver.place import AFTER_HEADERS, EventRef
 from mockserver.quirks.quirk import Right
 from mockserver.shorthand import default
 from mockserver.sse import Slice, cut_slice
@@ -55,7 +55,7 @@ class OtherBody(Fault, frozen=True, tag="other_body"):
         if self.what == "completion":
             return around.completion()
         if self.what == "error":
-            return msgspec.json.encode(tell_object("The server had an error while processing your request", None))
+            return msgspec.json.encode(tell_object(MESSAGE, None))
         return HTML.encode()
 
     def on_http(self, http: Http) -> Http:

@@ -113,7 +113,6 @@ class LargeEvent(Fault, frozen=True, tag="large_event"):
 
     def on_body(self, body: Iterable[Slice], around: Around) -> Iterator[Slice]:
         sent = not around.chunk
-        due_s = 0.0
         for behind, piece in split_at(self.at, body, around.choices, in_body=True):
             if behind and not sent:
                 sent = True

@@ -7,10 +7,16 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from mockserver.faults.fault import Around, Fault, FaultArrow
+from mockserver.faults.cuts import cut_at
+from mockserver.faults.fault import Around, Fault, FaultArrow, find_event
+from mockserver.faults.landmarks import Landmarks
 from mockserver.place import EventRef, Place
+from mockserver.quirks.quirk import Right
 from mockserver.shorthand import default
-from mockserver.sse import Event
+from mockserver.sse import Event, Slice
+from mockserver.steps import End, Step
+
+MESSAGE = "The server had an error while processing your request"
 
 Shape = Literal[
     "object", "chunk", "flat", "fields", "string", "detail", "array", "named", "named_object", "typed", "unframed", "plain_text",
@@ -63,15 +69,23 @@ class ToldError(Fault, frozen=True, tag="error_event"):
 
     arrow: ClassVar[FaultArrow] = "events"
     shape: Annotated[Shape, Meta(description="How it is told: see `mockserver explain error_event`.")] = "object"
-    at: Annotated[Place, Meta(description="Before or after which event.")] = default(Place("after_event", EventRef(1)))
-    message: Annotated[str, Meta(description="What the error says.")] = (
-        "The server had an error while processing your request"
-    )
-    code: Annotated[str, Meta(description="The code of the error.")] = "server_error"
+    at: Annotated[
+        Place,
+        Meta(description="Before or after which event; inside one is before it, at the headers before the first."),
+    ] = default(Place("after_event", EventRef(1)))
+    message: Annotated[str, Meta(description="What the error says.")] = MESSAGE
+    code: Annotated[str, Meta(description="The code of the error, in the shapes that have one.")] = "server_error"
     then: Annotated[
-        Literal["end", "done", "go_on"],
-        Meta(description="What follows: nothing (end), only [DONE] (done), the rest (go_on)."),
+        Literal["end", "done", "close", "go_on"],
+        Meta(
+            description="What follows: the end of the body (end), [DONE] and the end (done), the connection's close without "
+            "an end (close), or the rest of the stream (go_on)."
+        ),
     ] = "end"
+
+    def right_in(self, stream: Landmarks) -> Right:
+        before = stream.events_before(self._place)
+        return "same" if before is None else "either" if stream.seen(before) == "done" else "error"
 
     @staticmethod
     def explanations() -> Iterator[str]:
@@ -83,26 +97,38 @@ class ToldError(Fault, frozen=True, tag="error_event"):
             front = f"event: {event.name}, " if event.name else ""
             yield f"  {name:<13} {front}{looks.decode().strip()}  ({sent_by})"
 
+    @property
+    def _place(self) -> Place:
+        return self.at if self.at.target is not None else Place("before_event", EventRef(0))
+
     def on_events(self, events: Iterable[Event], around: Around) -> Iterator[Event]:
-        told, finishes = False, 0
-        target = self.at.target or EventRef(0)
-        before = self.at.kind.startswith("before") or self.at.target is None
-        for number, event in enumerate(events):
-            finishes += event.kind == "finish"
-            is_target = target.names(number, event.kind) and (target.value != "finish" or finishes == around.choices)
-            if not told and is_target:
-                told = True
-                if not before:
+        is_before = not self._place.kind.startswith("after")
+        for where, event in find_event(self._place.target or EventRef(0), events, around):
+            if event.kind == "whole":
+                yield self._event(event.due_s, around)
+            elif where == "before":
+                yield event
+            elif where == "here":
+                if not is_before:
                     yield event
                 yield self._event(event.due_s, around)
-                if before and self.then == "go_on":
+                if is_before and self._goes_on(event):
                     yield event
-            elif not told or self.then == "go_on" or (self.then == "done" and event.kind == "done"):
+            elif self._goes_on(event):
                 yield event
+
+    def _goes_on(self, event: Event) -> bool:
+        """Whether an event behind the error still comes."""
+        return self.then == "go_on" or (self.then == "done" and event.kind == "done")
 
     def _event(self, due_s: float, around: Around) -> Event:
         _, make = SHAPES[self.shape]
-        return replace(make(self.message, self.code, around.chunk), due_s=due_s)
+        return replace(make(self.message, self.code, around.chunk or b"{}"), due_s=due_s)
+
+    def on_wire(self, wire: Iterable[Slice | Step], around: Around) -> Iterable[Slice | Step]:
+        if self.then != "close":
+            return wire
+        return cut_at(Place("after_event", EventRef("error")), wire, around, End(0.0, close=True))
 
 
 TABLE = (ToldError,)

@@ -8,7 +8,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from mockserver.quirks import choices, events, identity, tool_calls, usage
+from mockserver.quirks import (
+    choices,
+    contents,
+    events,
+    extras,
+    finish,
+    identity,
+    reasoning,
+    tool_arguments,
+    tool_calls,
+    usage,
+)
 from mockserver.quirks.quirk import Arrow, Quirk
 
 __all__ = ["DIALECT_FILES", "QUIRKS", "Quirk", "bend"]
@@ -16,7 +27,20 @@ __all__ = ["DIALECT_FILES", "QUIRKS", "Quirk", "bend"]
 _T = TypeVar("_T")
 
 QUIRKS: dict[str, Quirk] = {
-    quirk.name: quirk for quirk in (*tool_calls.TABLE, *usage.TABLE, *identity.TABLE, *choices.TABLE, *events.TABLE)
+    quirk.name: quirk
+    for quirk in (
+        *tool_arguments.TABLE,
+        *tool_calls.TABLE,
+        *reasoning.TABLE,
+        *contents.TABLE,
+        *finish.TABLE,
+        *usage.TABLE,
+        *extras.TABLE,
+        *identity.TABLE,
+        *tool_calls.INDEX_TABLE,
+        *choices.TABLE,
+        *events.TABLE,
+    )
 }
 """Every quirk by its name, in the order in which they are applied: what others need is taken away last."""
 
@@ -28,7 +52,8 @@ DIALECT_FILES = {path.stem: path for path in sorted((Path(__file__).parent / "di
 def bend(arrow: Arrow, value: _T, names: Iterable[str]) -> _T:
     """What travels along an arrow, bent by those of the quirks that act on it."""
     wanted = set(names)
-    for name, quirk in QUIRKS.items():
-        if quirk.arrow == arrow and name in wanted:
-            value = quirk.apply(value)
+    if wanted:
+        for name, quirk in QUIRKS.items():
+            if quirk.arrow == arrow and name in wanted:
+                value = quirk.apply(value)
     return value

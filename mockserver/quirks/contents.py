@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from mockserver.chunks import Chunk, join_values
+from mockserver.chunks import Chunk
 from mockserver.quirks.quirk import Quirk, drop, drop_null, each_choice, each_delta, put, put_missing
 
 
@@ -11,18 +11,16 @@ def _role_with_content(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """Send no role delta of its own: the first delta of each choice carries the role."""
     held: dict[int, dict[str, Any]] = {}
     for chunk in chunks:
-        choices = chunk.data["choices"]
-        if chunk.kind == "role":
-            held[choices[0]["index"]] = choices[0]["delta"]
-            continue
-        role = held.pop(choices[0]["index"], None) if choices else None
-        if role is None:
+        choice = chunk.data["choices"][0] if chunk.data["choices"] else None
+        if choice is None:
             yield chunk
-            continue
-        delta = choices[0]["delta"]
-        first = {key: value for key, value in role.items() if value or key not in delta}
-        choices[0]["delta"] = join_values(first, delta)
-        yield Chunk(chunk.data, chunk.due_s, "role" if chunk.kind == "delta" else chunk.kind)
+        elif chunk.kind == "role" and "tool_calls" not in choice["delta"]:
+            held[choice["index"]] = choice["delta"]
+        elif role := held.pop(choice["index"], None):
+            choice["delta"] = {key: value for key, value in role.items() if value} | choice["delta"]
+            yield Chunk(chunk.data, chunk.due_s, "role" if chunk.kind == "delta" else chunk.kind)
+        else:
+            yield chunk
 
 
 def _role_alone(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
@@ -33,7 +31,7 @@ def _role_alone(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
             continue
         choice = chunk.data["choices"][0]
         calls = choice["delta"].pop("tool_calls", None)
-        if choice["delta"].get("content") is None and not choice["delta"].get("refusal", None) == "":
+        if choice["delta"].get("content") is None and choice["delta"].get("refusal") != "":
             choice["delta"]["content"] = ""
         yield chunk
         if calls:

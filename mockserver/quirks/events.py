@@ -19,7 +19,7 @@ def _twice(events: Iterator[Event]) -> Iterator[Event]:
             yield event
 
 
-def _extra(*lines: Lines) -> Callable[[Framing], Framing]:
+def _add(*lines: Lines) -> Callable[[Framing], Framing]:
     return lambda framing: replace(framing, extra=(*framing.extra, *lines))
 
 
@@ -31,9 +31,13 @@ TABLE = (
     Quirk("done-missing", "no [DONE] at the end", "Gemini's own protocol, many gateways", _no_done, arrow="events"),
     Quirk("done-twice", "[DONE] comes twice", "proxies", _twice, arrow="events"),
     Quirk("comments-first", "comments come before the first event", "OpenRouter, DeepSeek under load",
-          _extra(Lines((": OPENROUTER PROCESSING", ""), event=0, times=3)), arrow="framing"),
+          _add(Lines((": OPENROUTER PROCESSING", ""), event=0, times=3)), arrow="framing"),
     Quirk("comments-between", "a comment comes before every event", "OpenRouter, LiteLLM, sse-starlette, vLLM",
-          _extra(Lines((": keep-alive", ""))), arrow="framing"),
+          _add(Lines((": keep-alive", ""))), arrow="framing"),
+    Quirk("event-names", "event: message stands before the data of every event", "Spring, gateways",
+          _add(Lines(("event: message",), at="first")), arrow="framing"),
+    Quirk("event-ids", "every event has an id", "gateways that number events", _add(Lines(("id: {n}",), at="first")),
+          arrow="framing"),
     Quirk("data-no-space", "no space after the colon of data:", "Spring, Kimi Code, some vLLM builds and gateways", _no_space,
           arrow="framing"),
 )  # fmt: skip

@@ -14,23 +14,33 @@ def _finish_with(key: str) -> Bend:
 
     def bend(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         held: dict[int, Chunk] = {}
-        latest_s = 0.0
-        for chunk in chunks:
-            latest_s = max(latest_s, chunk.due_s)
-            index = chunk.data["choices"][0]["index"] if chunk.data["choices"] else None
-            last = held.pop(index, None) if index is not None else None
-            if last is not None and chunk.kind == "finish" and last.data["choices"][0]["delta"].get(key):
-                last.data["choices"][0]["finish_reason"] = chunk.data["choices"][0]["finish_reason"]
-                yield Chunk(last.data, latest_s, "finish")
-                continue
-            if last is not None:  # it waited for this chunk, and what is due before it may have left in the meantime
-                yield replace(last, due_s=latest_s if chunk.kind == "finish" else last.due_s)
-            if index is not None and chunk.kind in ("role", "delta"):
-                held[index] = chunk
-            else:
-                yield chunk
+        sent_s = 0.0
+        for chunk in _release(chunks, held, key):
+            # With several choices one may have waited while others went on: nothing is due before what precedes it.
+            sent_s = max(sent_s, chunk.due_s)
+            yield chunk if chunk.due_s == sent_s else replace(chunk, due_s=sent_s)
 
     return bend
+
+
+def _release(chunks: Iterator[Chunk], held: dict[int, Chunk], key: str) -> Iterator[Chunk]:
+    """The chunks, each that may be its choice's last held back until the next of that choice."""
+    for chunk in chunks:
+        if not chunk.data["choices"]:
+            yield chunk
+            continue
+        choice = chunk.data["choices"][0]
+        last = held.pop(choice["index"], None)
+        if last is not None and chunk.kind == "finish":
+            last.data["choices"][0]["finish_reason"] = choice["finish_reason"]
+            yield Chunk(last.data, chunk.due_s, "finish")
+            continue
+        if last is not None:
+            yield last
+        if chunk.kind != "finish" and choice["delta"].get(key):
+            held[choice["index"]] = chunk
+        else:
+            yield chunk
 
 
 def _no_finish_chunk(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
@@ -82,7 +92,8 @@ TABLE = (
           right="either", hides=("finish_reason",)),
     Quirk("finish-empty-string", 'finish_reason is "" until the end', "SGLang, LocalAI, Ollama, proxies of o3 models",
           each_choice(_empty_finish)),
-    Quirk("native-finish-reason", "the model's own finish reason stands beside OpenAI's", "OpenRouter", each_choice(_copy_finish)),
+    Quirk("native-finish-reason", "the model's own finish reason stands beside OpenAI's", "OpenRouter",
+          each_choice(_copy_finish)),
     Quirk("finish-missing-until-end", "finish_reason is left out until the end", "Gemini, Doubao, small servers",
           each_choice(_drop_null_finish)),
 )  # fmt: skip

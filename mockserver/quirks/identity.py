@@ -1,29 +1,14 @@
-"""Quirks of what all chunks of a stream share: id, created, model, object, fingerprint, unknown keys."""
+"""Quirks of what all chunks of a stream share: id, created, model, object, fingerprint, tier."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from mockserver.chunks import Chunk
-from mockserver.quirks.quirk import Quirk, each_chunk
-
-
-def _set(key: str, value: Any) -> Any:
-    def change(data: dict[str, Any]) -> None:
-        data[key] = value
-
-    return each_chunk(change)
-
-
-def _drop(*keys: str) -> Any:
-    def change(data: dict[str, Any]) -> None:
-        for key in keys:
-            data.pop(key, None)
-
-    return each_chunk(change)
+from mockserver.quirks.quirk import Quirk, drop, each_chunk, put
 
 
 def _float_created(data: dict[str, Any]) -> None:
-    data["created"] = float(data["created"]) + 0.25
+    data["created"] += 0.25
 
 
 def _change_ids(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
@@ -35,35 +20,28 @@ def _change_ids(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 def _change_fingerprint(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     for count, chunk in enumerate(chunks):
         if count % 3 == 2:
-            chunk.data.pop("system_fingerprint", None)
+            del chunk.data["system_fingerprint"]
         else:
             chunk.data["system_fingerprint"] = None if count % 3 else f"fp_{count:010x}"
         yield chunk
 
 
-def _add_unknown(data: dict[str, Any]) -> None:
-    data["x_unknown"] = {"nested": [1, None, "two"]}
-    for choice in data["choices"]:
-        choice["x_unknown"] = True
-        choice["delta"]["x_unknown"] = "in the delta"
-        for piece in choice["delta"].get("tool_calls", ()):
-            piece["x_unknown"] = 0
-
-
 TABLE = (
-    Quirk("id-empty", 'id is ""', "TGI", _set("id", "")),
     Quirk("id-changes", "every chunk has another id", "old LiteLLM, Foundry Local, open-webui", _change_ids),
-    Quirk("id-missing", "no chunk has an id", "small servers", _drop("id")),
-    Quirk("created-zero", "created is 0", "small servers", _set("created", 0)),
+    Quirk("id-empty", 'id is ""', "TGI", each_chunk(put("id", ""))),
+    Quirk("id-missing", "no chunk has an id", "small servers", each_chunk(drop("id"))),
     Quirk("created-float", "created has a fraction", "Python servers", each_chunk(_float_created)),
-    Quirk("created-missing", "no chunk has a time of creation", "small servers", _drop("created")),
-    Quirk("model-empty", 'model is ""', "Azure, gateways", _set("model", "")),
-    Quirk("object-missing", "no chunk says what object it is", "small servers", _drop("object")),
+    Quirk("created-zero", "created is 0", "small servers", each_chunk(put("created", 0))),
+    Quirk("created-missing", "no chunk has a time of creation", "small servers", each_chunk(drop("created"))),
+    Quirk("model-empty", 'model is ""', "gateways", each_chunk(put("model", ""))),
+    Quirk("object-missing", "no chunk says what object it is", "small servers", each_chunk(drop("object"))),
     Quirk("fingerprint-changes", "system_fingerprint is set, null or absent in turn", "gateways", _change_fingerprint),
-    Quirk("fingerprint-missing", "no chunk has a system_fingerprint", "everybody but OpenAI", _drop("system_fingerprint")),
-    Quirk("tier-missing", "no chunk has a service_tier", "everybody but OpenAI", _drop("service_tier")),
-    Quirk("tier-unknown", "service_tier has a value that OpenAI does not know", "Groq", _set("service_tier", "on_demand")),
-    Quirk("obfuscation-missing", "no chunk has an obfuscation", "everybody but OpenAI", _drop("obfuscation")),
-    Quirk("unknown-keys", "unknown keys stand at every level", "all providers", each_chunk(_add_unknown)),
+    Quirk("fingerprint-missing", "no chunk has a system_fingerprint", "vLLM, Mistral, Gemini",
+          each_chunk(drop("system_fingerprint"))),
+    Quirk("tier-unknown", "service_tier has a value that OpenAI does not know", "Groq",
+          each_chunk(put("service_tier", "on_demand"))),
+    Quirk("tier-missing", "no chunk has a service_tier", "everybody but OpenAI", each_chunk(drop("service_tier"))),
+    Quirk("obfuscation-missing", "no chunk has an obfuscation", "everybody but OpenAI and Azure",
+          each_chunk(drop("obfuscation"))),
 )  # fmt: skip
 """Every quirk of this kind."""

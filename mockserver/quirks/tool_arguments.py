@@ -59,9 +59,9 @@ def _resend(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
                 sent[call] = sent.get(call, "") + text
         if chunk.kind == "finish":
             for choice in chunk.data["choices"]:
-                for (index, call), text in sent.items():
-                    if index == choice["index"] and text:
-                        delta = {"tool_calls": [{"index": call, "function": {"arguments": text}}]}
+                for (index, number), arguments in sent.items():
+                    if index == choice["index"] and arguments:
+                        delta = {"tool_calls": [{"index": number, "function": {"arguments": arguments}}]}
                         again = {**choice, "delta": delta, "finish_reason": None}
                         yield Chunk({**chunk.data, "choices": [again]}, chunk.due_s, "delta")
         yield chunk

@@ -107,7 +107,9 @@ class ScriptedServer:
     def __init__(self, replies: Iterable[Reply]) -> None:
         self.requests: list[Request] = []
         self.left = threading.Event()
-        """Set when a client has left while a reply waited for that."""
+        """Set when a client has left in the middle of a reply."""
+        self.gone = threading.Event()
+        """Set when a client has left after a reply, in order."""
         self._replies = iter(list(replies))
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -162,6 +164,7 @@ class ScriptedServer:
             while True:
                 request = read_request(connection, number)
                 if request is None:
+                    self.gone.set()
                     return
                 with self._lock:
                     self.requests.append(request)

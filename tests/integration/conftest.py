@@ -23,3 +23,12 @@ def any_loop_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(loop, "new_event_loop", asyncio.new_event_loop)
     with MockServer(strict=True) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_proxy() -> Iterator[None]:
+    """No proxy of this machine stands between a client and a server of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, "127.0.0.1,::1,localhost")
+        yield

@@ -13,7 +13,7 @@ from msgspec import inspect
 from mockserver.scenario import Scenario, ScenarioFile, TextMatch
 from mockserver.shorthand import Duration, Size, decode_shorthand
 from mockserver.timing import Pause
-from mockserver.tree import Path
+from mockserver.loading.tree import Path
 
 Values = st.SearchStrategy[Any]
 

@@ -7,7 +7,7 @@ seeds = st.integers() | st.text(max_size=5)
 steps = st.lists(st.text(max_size=5) | st.integers(0, 9), max_size=3)
 
 
-@given(seeds, steps, st.integers(1, 2**200))
+@given(seeds, steps, st.integers(1, 2**600))
 def test_the_same_place_rolls_the_same_within_range(seed: int | str, place: list[str | int], sides: int) -> None:
     rolled = Dice(seed).at(*place).roll(sides)
     assert 0 <= rolled < sides

@@ -18,6 +18,8 @@ from mockserver.excerpt import MOST_CHARS, MOST_WORDS, excerpt, one_line
         ("one two three four five six seven eight nine ten eleven twelve thirteen", "… twelve …"),
         ("word " * 5 + "x" * 60, "word word word word word " + "x" * 55 + " …"),
         ("w" * 60 + " " + "x" * 60, "w" * 60 + " …"),
+        ("w" * 40 + " " + "x" * 60, "w" * 40 + " …"),
+        ("w" * 39 + " " + "x" * 60, "w" * 39 + " " + "x" * 40 + " …"),
         ("x" * 80, None),
         ("x" * 81, "x" * 80 + " …"),
         ("東" * 100, "東" * 80 + " …"),

@@ -15,16 +15,19 @@ ORDER = """
     dice excerpt patterns shapes samples scalars schemas value_maker schema_values generate
     ids sse place timing
     json_text chunks completion steps http message writes
-    quirks.quirk quirks.choices quirks.events quirks.identity quirks.tool_calls quirks.usage quirks
-    faults.fault faults.cuts faults.body faults.events faults.told faults
+    quirks.quirk quirks.pieces quirks.tool_calls quirks.tool_arguments quirks.reasoning quirks.contents quirks.finish
+    quirks.usage quirks.identity quirks.extras quirks.choices quirks.events quirks
+    faults.landmarks faults.fault faults.cuts faults.large faults.events faults.told faults.body faults
     edits scenario
-    tree yaml_text document remedies mistakes loading dialects
-    state matching stream plan outcome lint
+    loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
+    limits state matching stream plan template outcome lint
     clock journal connection transport playback recording
     api.service api.chat api.catalog api.app api
     access loop server
-    strategies conformance pytest_plugin
-    cli.terminal cli.options cli.serving cli.serve cli.validate cli.schema cli.demo cli.app cli
+    strategies
+    conformance.case conformance.consumer conformance.verdict conformance.run conformance.mark conformance.baseline
+    conformance.report.terminal conformance.report conformance pytest_plugin
+    cli.terminal cli.options cli.serving cli.serve cli.validate cli.schema cli.finding cli.show cli.listing cli.check cli.demo cli.app cli
     __init__ __main__
 """
 """Every module of the package, in the order of design.md. One that is yet to come may stand here already."""

@@ -37,6 +37,8 @@ SMALL = rules.obj({"a": rules.string}, {"b": rules.boolean})
         (rules.integer(0, 5), -1, "p integer_below_min_value"),
         (rules.integer(0, 5), False, "p invalid_type"),
         (rules.integer(0, 5), 1.0, "p invalid_type"),
+        (rules.integer(0, 5), 0, None),
+        (rules.decimal(0, 2), 0, None),
         (rules.decimal(0, 2), 2, None),
         (rules.decimal(0, 2), 2.5, "p decimal_above_max_value"),
         (rules.decimal(0, 2), -0.5, "p decimal_below_min_value"),
@@ -53,6 +55,7 @@ SMALL = rules.obj({"a": rules.string}, {"b": rules.boolean})
         (rules.array(rules.string, expected="strings"), ["a", 1], "p[1] invalid_type"),
         (rules.array(rules.string, expected="strings"), {}, "p invalid_type"),
         (rules.array(rules.string, expected="strings", shortest=1), [], "p empty_array"),
+        (rules.array(rules.string, expected="strings", shortest=1, longest=1), ["a"], None),
         (rules.array(rules.string, expected="strings", longest=1), ["a", 1], "p array_above_max_length"),
         (rules.tagged("t", {"a": SMALL}), {"t": "a", "a": ""}, None),
         (rules.tagged("t", {"a": SMALL}), {"t": "a"}, "p.a missing_required_parameter"),
@@ -68,3 +71,17 @@ SMALL = rules.obj({"a": rules.string}, {"b": rules.boolean})
 )
 def test_a_rule_names_the_place_and_the_code(rule: rules.Rule, value: Any, expected: str | None) -> None:
     assert code_of(rule, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (rules.string_or(dict, SMALL, expected="a string or more"), "a string or more"),
+        (rules.obj(expected="a special object"), "a special object"),
+        (rules.array(rules.string, expected="an array of strings"), "an array of strings"),
+        (rules.one_of(("x", "y", "z")), "one of 'x', 'y', or 'z'"),
+    ],
+)
+def test_a_rule_says_what_it_expects(rule: rules.Rule, expected: str) -> None:
+    with pytest.raises(RequestError, match=f"expected {expected}, but got an integer instead"):
+        rule(5, "p")

@@ -16,6 +16,8 @@ def shape(*parts: dict[str, Any]) -> Shape:
         ([{"type": ["string", "null"]}], ("string", "null")),
         ([{"type": ["string", "null"]}, {"type": ["null", "integer"]}], ("null",)),
         ([{"type": "string"}, {"type": "integer"}], ()),
+        ([{"type": "integer"}, {"type": "string"}], ()),
+        ([{"type": "string"}, {"type": "number"}], ()),
         ([{"type": "number"}, {"type": "integer"}], ("integer",)),
         ([{"type": "integer"}, {"type": "number"}], ("integer",)),
         ([{"type": ["number", "string"]}, {"type": ["integer", "string"]}], ("string", "integer")),

@@ -1,9 +1,12 @@
 """`mockserver demo`: it passes as a whole, and each statement that it checks can fail."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,3 +154,44 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
     with silent, pytest.raises(demo.DeviationError, match="within 0 s"):
         demo._read_base_url(silent)
     assert silent.returncode == -signal.SIGKILL
+
+
+def test_a_server_that_does_not_stop_is_killed_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stubborn = tmp_path / "python"
+    stubborn.write_text(
+        f"#!{sys.executable}\nimport signal, sys\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('export OPENAI_BASE_URL=http://127.0.0.1:1/v1', flush=True)\nsignal.pause()\n"
+    )
+    stubborn.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stubborn))
+    monkeypatch.setattr(demo, "STOP_BOUND_S", 0.05)
+    with pytest.raises(demo.DeviationError, match="exit code of the server: expected 0, got -9"), demo._serve() as url:
+        assert url == "http://127.0.0.1:1/v1"
+
+
+def test_terminated_it_stops_its_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    servers: list[subprocess.Popen[str]] = []
+    read = demo._read_base_url
+
+    def read_and_note(child: "subprocess.Popen[str]") -> str:
+        servers.append(child)
+        return read(child)
+
+    monkeypatch.setattr(demo, "_read_base_url", read_and_note)
+    monkeypatch.setattr(demo, "show_whole", lambda client: os.kill(os.getpid(), signal.SIGTERM))
+    assert cli.main(["demo"]) == 130
+    assert [server.returncode for server in servers] == [0]
+
+
+def test_outside_the_main_thread_signals_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def run() -> None:
+        with demo._terminated_as_interrupted():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [before]

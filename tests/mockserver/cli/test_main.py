@@ -4,12 +4,17 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from mockserver import cli
 from mockserver._version import __version__
+from mockserver.cli.app import app
 from mockserver.errors import Problem, ScenarioError, StartError
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 Failing = Callable[[BaseException], None]
 
@@ -103,7 +108,7 @@ def test_without_arguments_it_explains_itself(capsys: pytest.CaptureFixture[str]
         assert word in shown
 
 
-@pytest.mark.parametrize("command", ["serve", "validate", "schema", "demo"])
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_every_subcommand_explains_itself(command: str, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([command, flag]) == 0

@@ -1,5 +1,7 @@
 """The quick way to read a command line reads what typer reads, or leaves it to typer."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver.cli.app import run_typer
-from mockserver.cli.options import LogLevel, ServeOptions, read_plainly
+from mockserver.cli.options import LogLevel, ServeOptions, leave_on_signals, read_plainly
+from mockserver.loop import SIGNALS
 
 FLAGS = ["--host", "--port", "--api-key", "--model", "--seed", "--time-scale", "--tokenizer", "--log-level"]
 NUMBERS = ["0", "1", "-1", "65535", "65536", "1_0", "٣", "0x1", "1.5", "1.", ".5", ".", "1e3", "nan", "inf", " 1", "1 "]
@@ -110,3 +113,12 @@ def test_the_quick_way_imports_no_typer() -> None:
         "print(*{'typer', 'rich', 'click'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split() == []
+
+
+@pytest.mark.usefixtures("own_process")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_before_the_loop_runs_a_signal_ends_the_process_with_0(number: signal.Signals) -> None:
+    leave_on_signals()
+    with pytest.raises(SystemExit) as left:
+        os.kill(os.getpid(), number)
+    assert left.value.code == 0

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from mockserver.document import read_document
 from mockserver.errors import ScenarioError
-from mockserver.mistakes import find_mistakes
-from mockserver.remedies import say_as_it_is
+from mockserver.loading.document import read_document
+from mockserver.loading.mistakes import find_mistakes
+from mockserver.loading.remedies import say_as_it_is
+from mockserver.loading.tree import Node
+from mockserver.loading.yaml_text import write_yaml
 from mockserver.scenario import ScenarioFile, convert
-from mockserver.tree import Node
-from mockserver.yaml_text import write_yaml
 from tests.mockserver.scenario_values import DAMAGED_FILE_VALUES, FILE_VALUES
 
 _A_LIST = "(a list is written [a, b], or one item a line after a dash)"

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mockserver.tree import NUMBER, Tree, UnreadableError
+from mockserver.loading.tree import NUMBER, Tree, UnreadableError
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -17,10 +17,10 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from mockserver.errors import Problem
-from mockserver.remedies import SAY, find_near, say_as_it_is
+from mockserver.loading.remedies import SAY, find_near, say_as_it_is
+from mockserver.loading.tree import Node, Path, write_place
 from mockserver.scenario import ScenarioFile
 from mockserver.shorthand import JsonSchema, decode_shorthand
-from mockserver.tree import Node, Path, write_place
 
 _LONGEST_MESSAGE = 300
 _extend: Any = extend  # has no types

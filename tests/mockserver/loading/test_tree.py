@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver import tree
-from mockserver.tree import MAX_DEPTH, MAX_DIGITS, Path, Tree, UnreadableError, read_plain, write_place
+from mockserver.loading import tree
+from mockserver.loading.tree import MAX_DEPTH, MAX_DIGITS, Path, Tree, UnreadableError, read_plain, write_place
 
 MEANINGS = {
     "": None,

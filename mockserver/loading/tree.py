@@ -68,7 +68,7 @@ def write_place(path: Path) -> str:
 
 
 class UnreadableError(Exception):
-    """Reading cannot go on; never leaves `mockserver.document`."""
+    """Reading cannot go on; never leaves `mockserver.loading.document`."""
 
     def __init__(self, message: str, line: int, remedy: str | None = None) -> None:
         super().__init__(message)

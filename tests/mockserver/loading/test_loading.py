@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver import loading, mistakes
+from mockserver import loading
 from mockserver.errors import ScenarioError, UsageError
-from mockserver.loading import dump_scenarios, find_problems, load_scenarios, parse_scenarios
+from mockserver.loading import dump_scenarios, find_problems, load_scenarios, mistakes, parse_scenarios
+from mockserver.loading.yaml_text import write_yaml
 from mockserver.reply import Reply, ToolCall
 from mockserver.scenario import ErrorReply, Match, Scenario, ScenarioFile, TextMatch, Turn
 from mockserver.shorthand import Duration
 from mockserver.timing import Pause, Timing
-from mockserver.yaml_text import write_yaml
 from tests.mockserver.scenario_values import DAMAGED_FILE_VALUES, FILE_VALUES, FILES
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
+FIXTURES = Path(__file__).parents[3] / "fixtures"
 
 Write = Callable[[str, str | bytes], Path]
 

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver.document import read_document
-from mockserver.yaml_text import write_yaml
+from mockserver.loading.document import read_document
+from mockserver.loading.yaml_text import write_yaml
 
 TRAPS = (
     *(

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver import document, tree, yaml_text
-from mockserver.document import Document, read_document
+from mockserver.loading import document, tree, yaml_text
+from mockserver.loading.document import Document, read_document
 
 JSON_VALUES = st.recursive(
     st.none()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from json.decoder import JSONDecodeError
 
 from mockserver.errors import Problem
-from mockserver.tree import MAX_CHARACTERS, MAX_DEPTH, Node, Tree, UnreadableError
-from mockserver.yaml_text import read_yaml
+from mockserver.loading.tree import MAX_CHARACTERS, MAX_DEPTH, Node, Tree, UnreadableError
+from mockserver.loading.yaml_text import read_yaml
 
 
 @dataclass(frozen=True, slots=True)

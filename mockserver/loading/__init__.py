@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from mockserver.document import Document, read_document
 from mockserver.errors import Problem, ScenarioError
+from mockserver.loading.document import Document, read_document
+from mockserver.loading.tree import MAX_CHARACTERS, MAX_DEPTH, Key, Node, write_place
+from mockserver.loading.yaml_text import write_yaml
 from mockserver.scenario import Scenario, ScenarioFile, convert
 from mockserver.shorthand import encode_shorthand
-from mockserver.tree import MAX_CHARACTERS, MAX_DEPTH, Key, Node, write_place
-from mockserver.yaml_text import write_yaml
 
 SUFFIXES = (".yaml", ".yml", ".json")
 """What makes a file in a folder a scenario file."""
@@ -180,7 +180,9 @@ def _convert(source: _Source) -> ScenarioFile:
         except ScenarioError as error:
             first = error.problems
 
-    from mockserver.mistakes import find_mistakes  # jsonschema is slow to import, and a right file does not need it
+    from mockserver.loading.mistakes import (
+        find_mistakes,  # jsonschema is slow to import, and a right file does not need it
+    )
 
     known = {(problem.line, problem.place) for problem in document.problems}
     more = [

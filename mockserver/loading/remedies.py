@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
-from mockserver.tree import NUMBER, Node
+from mockserver.loading.tree import NUMBER, Node
 
 Said: TypeAlias = tuple[str, str | None]
 """What is wrong, and the remedy."""
