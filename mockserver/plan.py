@@ -26,7 +26,7 @@ from mockserver.request import ChatRequest
 from mockserver.scenario import Delivery, ErrorReply, Turn
 from mockserver.sse import Slice
 from mockserver.steps import End, Step
-from mockserver.stream import Stream, WholeAnswer, comment_while_waiting, delay, mark_end
+from mockserver.stream import Stream, WholeAnswer, comment_while_waiting, delay
 from mockserver.timing import Schedule, Timing
 from mockserver.tokens import Tokenizer, split_text
 from mockserver.writes import cut_body, make_writes
@@ -102,7 +102,7 @@ def plan_turn(turn: Turn, request: ChatRequest, terms: Terms) -> Plan:
 class _Answer(Protocol):
     """What has a body: a stream or a whole answer."""
 
-    def body(self) -> Iterable[Slice]: ...
+    def body(self) -> Iterator[Slice]: ...
 
     @property
     def around(self) -> Around: ...
@@ -138,19 +138,21 @@ class _Rendering:
         message = self._message()
         pieces = iter(self._timed(around))
         first = next(pieces)
-        head_due_s = self._head_due_s(first.due_s)
-        last_s = head_due_s
+        last_s = head_due_s = self._head_due_s(first.due_s)
         yield from message.interims()
         yield Slice(message.head(head_due_s, self._length(message, around)), head_due_s, None, "head")
-        for piece in message.frame(message.code(chain((first,), pieces), self.faults, around)):
-            last_s = piece.due_s
-            yield piece
+        if message.has_body:
+            for piece in message.frame(message.code(chain((first,), pieces), self.faults, around)):
+                last_s = piece.due_s
+                yield piece
+        else:
+            yield Slice(b"", head_due_s, None, "end")
         yield End(last_s, close=message.closes)
 
     def _timed(self, around: Around) -> Iterable[Slice]:
         """The body with the pauses at named places, the comments that fill them, and cut where the writes say so."""
         timing = self.timing
-        body: Iterable[Slice] = mark_end(self.answer.body())
+        body: Iterable[Slice] = self.answer.body()
         for pause in timing.pauses:
             if pause.at.target is None:
                 body = delay(body, pause.lasts)

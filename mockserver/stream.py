@@ -73,19 +73,24 @@ class Stream:
             yield Event(write_json(chunk.data, style), due_s, chunk.kind)
         yield Event(DONE, due_s, "done")
 
-    def body(self) -> Iterable[Slice]:
-        """The bytes of the body, before any coding and cut."""
+    def body(self) -> Iterator[Slice]:
+        """The bytes of the body, before any coding and cut; a slice of no bytes stands at the end."""
         raw = self.delivery.raw
         if raw is not None and raw.body_bytes is not None:
             body: Iterable[Slice] = raw_slices(raw.body_bytes, self.schedule)
         else:
             body = encode_events(self.events(), bend("framing", self.delivery.framing, self.delivery.quirks))
-        return strike_body(body, self.faults, self.around)
+        return _strike(body, self)
 
     @property
     def around(self) -> Around:
         """What faults may know of this stream."""
         return Around(write_json({**self._common(), "choices": []}), len(self.completion.choices), self._render_whole)
+
+    @property
+    def due_s(self) -> float:
+        """When the first event is due."""
+        return self.schedule.ttft_s
 
     def _render_whole(self) -> bytes:
         return write_json(make_completion(self.completion, self.request, self.identity), self.delivery.json)
@@ -108,8 +113,8 @@ class WholeAnswer:
     due_s: float
     faults: tuple[AnyFault, ...] = ()
 
-    def body(self) -> Iterable[Slice]:
-        """The bytes of the body, before any coding and cut."""
+    def body(self) -> Iterator[Slice]:
+        """The bytes of the body, before any coding and cut; a slice of no bytes stands at the end."""
         events: Iterable[Event] = (Event(self.text, self.due_s, "whole"),)
         for fault in self.faults:
             events = fault.on_events(events, self.around)
@@ -117,7 +122,7 @@ class WholeAnswer:
             cut_slice(Slice(event.raw if event.raw is not None else event.data, event.due_s, number, event.kind))
             for number, event in enumerate(events)
         )
-        return strike_body(body, self.faults, self.around)
+        return _strike(body, self)
 
     @property
     def around(self) -> Around:
@@ -125,16 +130,19 @@ class WholeAnswer:
         return Around(completion=lambda: self.text)
 
 
-def strike_body(body: Iterable[Slice], faults: Iterable[AnyFault], around: Around) -> Iterable[Slice]:
-    """The body with the faults of that arrow."""
-    for fault in faults:
-        body = fault.on_body(mark_end(body), around)
-    return body
+def _strike(body: Iterable[Slice], answer: Stream | WholeAnswer) -> Iterator[Slice]:
+    """The body with the faults of that arrow, and its end."""
+    due_s, around = answer.due_s, answer.around
+    for fault in answer.faults:
+        body = fault.on_body(_mark_end(body, due_s), around)
+    return _mark_end(body, due_s)
 
 
-def mark_end(body: Iterable[Slice]) -> Iterator[Slice]:
-    """The body and a slice of no bytes: what stands behind the last event, for those who look for a place there."""
-    due_s = 0.0
+def _mark_end(body: Iterable[Slice], due_s: float) -> Iterator[Slice]:
+    """The body and a slice of no bytes: what stands behind the last event, for those who look for a place there.
+
+    It is due when the last event is; `due_s` is when the first would have been, if there is none.
+    """
     for piece in body:
         due_s = piece.due_s
         yield piece

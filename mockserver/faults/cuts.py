@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 from msgspec.structs import replace
 
-from mockserver.faults.fault import Around, Fault, FaultArrow, body_before, put_aside, right_of_cut
+from mockserver.faults.fault import Around, Fault, FaultArrow, Item, body_before, put_aside, right_of_cut
 from mockserver.faults.landmarks import Landmarks, Seen
 from mockserver.place import AFTER_HEADERS, Place, split_at
 from mockserver.quirks.quirk import Right
@@ -22,7 +22,7 @@ def cut_at(place: Place, wire: Iterable[Slice | Step], around: Around, *last: Sl
 
     Before something means: when that would have been due.
     """
-    steps: list[Step] = []
+    steps: list[Slice | Step] = []
     due_s = 0.0
     for behind, piece in split_at(place, put_aside(wire, steps), around.choices):
         if behind:
@@ -34,11 +34,11 @@ def cut_at(place: Place, wire: Iterable[Slice | Step], around: Around, *last: Sl
     yield from steps
 
 
-def pause_at(place: Place, lasts_s: float, wire: Iterable[Slice | Step], around: Around) -> Iterator[Slice | Step]:
+def pause_at(place: Place, lasts_s: float, pieces: Iterable[Item], choices: int) -> Iterator[Item]:
     """Let everything behind a place come later."""
-    steps: list[Step] = []
+    steps: list[Item] = []
     late_s = 0.0
-    for behind, piece in split_at(place, put_aside(wire, steps), around.choices):
+    for behind, piece in split_at(place, put_aside(pieces, steps), choices):
         late_s = lasts_s if behind else 0.0
         yield replace(piece, due_s=piece.due_s + late_s)
     for step in steps:
@@ -119,7 +119,9 @@ class Stall(_Cut, frozen=True, tag="stall"):
         return Hold(0.0)
 
     def on_wire(self, wire: Iterable[Slice | Step], around: Around) -> Iterator[Slice | Step]:
-        return super().on_wire(wire, around) if self.lasts is None else pause_at(self.at, self.lasts, wire, around)
+        return (
+            super().on_wire(wire, around) if self.lasts is None else pause_at(self.at, self.lasts, wire, around.choices)
+        )
 
 
 TABLE = (Truncate, Close, Reset, HalfClosed, Stall)

@@ -7,7 +7,7 @@ whose event or place does not come does not strike.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -17,6 +17,9 @@ from mockserver.place import EventRef, Place, split_at
 from mockserver.quirks.quirk import Right
 from mockserver.sse import Event, Slice
 from mockserver.steps import Step
+
+Item = TypeVar("Item", Slice, Slice | Step)
+"""What a message is made of: bytes alone, or bytes and, at the end, steps."""
 
 FaultArrow = Literal["events", "body", "coding", "length", "wire"]
 """The arrow a fault acts on; what it needs of the HTTP message around it, it says in `on_http`."""
@@ -105,7 +108,7 @@ def find_event(
         yield where, event
 
 
-def put_aside(pieces: Iterable[Slice | Step], steps: list[Step]) -> Iterator[Slice]:
+def put_aside(pieces: Iterable[Item], steps: list[Item]) -> Iterator[Slice]:
     """The slices of a message; the steps, which stand at its end, go into `steps`."""
     for piece in pieces:
         if isinstance(piece, Slice):

@@ -14,13 +14,13 @@ ORDER = """
     tokens logprobs reply
     dice excerpt patterns shapes samples scalars schemas value_maker schema_values generate
     ids sse place timing
-    json_text chunks completion steps http message writes
+    json_text chunks completion steps http writes
     quirks.quirk quirks.pieces quirks.tool_calls quirks.tool_arguments quirks.reasoning quirks.contents quirks.finish
     quirks.usage quirks.identity quirks.extras quirks.choices quirks.events quirks
     faults.landmarks faults.fault faults.cuts faults.large faults.events faults.told faults.body faults
     edits scenario
     loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
-    limits state matching stream plan template outcome lint
+    limits state matching stream message plan template outcome lint
     clock journal connection transport playback recording
     api.service api.chat api.catalog api.app api
     access loop server
