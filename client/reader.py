@@ -64,9 +64,10 @@ class ChatReader:
         self._choices = choices
         self._accumulator = Accumulator()
         self._watch = Stopwatch(start_s)
-        self._loose: list[str] = []  # lines outside of events
+        self._loose: list[tuple[int, str]] = []  # lines outside of events, and how many events came before each
         self._loose_chars = 0
         self._report: ReportedError | None = None
+        self._report_at = 0  # how many events came before it
         self._text_misses = 0
         self._parser = Parser(
             strict=True,
@@ -89,7 +90,7 @@ class ChatReader:
         """The deltas that `data`, read at `now_s`, completes. To be iterated to its end."""
         self._watch.read(now_s)
         try:
-            for event in self._parser.feed(data):
+            for event in self._parse(data):
                 self.events += 1
                 for delta in self._take(event):
                     if delta.content or delta.has_token:
@@ -149,6 +150,16 @@ class ChatReader:
         error.completion = self.completion
         return error
 
+    def _parse(self, data: bytes) -> list[Event]:
+        """The events up to the first error told between them."""
+        try:
+            events = self._parser.feed(data)
+        except ChatError as fault:
+            raise self._report or fault from None
+        if self._report is not None:
+            del events[self._report_at - self.events :]
+        return events
+
     def _take(self, event: Event) -> Sequence[Delta]:
         if event.event != "message":
             return self._take_named(event)
@@ -202,8 +213,9 @@ class ChatReader:
             report = find_report(value) if isinstance(value, dict) else None
             if report is not None and self._report is None:
                 self._report = describe_report(report, "outside of any event")
+                self._report_at = self._parser.event_count
             if self._loose_chars < KEPT_CHARS:
-                self._loose.append(notice.line[:KEPT_CHARS])
+                self._loose.append((self._parser.event_count, notice.line[:KEPT_CHARS]))
                 self._loose_chars += len(notice.line)
 
     def _finish(self) -> None:
@@ -214,19 +226,21 @@ class ChatReader:
         """Raise unless the reply, its stream over, is whole."""
         completion = self._accumulator.completion()
         fault = find_fault(completion, choices=self._choices, done=self.done)
-        lines = list(self._loose)
+        # What stands behind [DONE] is not read, even if it came with it.
+        lines = [line for before, line in self._loose if before < self.events or not self.done]
+        report = self._report if self._report_at < self.events or not self.done else None
         if unfinished is not None and unfinished.data is None and not looks_like_field(unfinished.line):
             lines += [] if unfinished.line.startswith(":") else [unfinished.line]
         text = "\n".join(lines)
-        if self._report is None and text and (fault is not None or self._accumulator.unfinished):
+        if report is None and text and (fault is not None or self._accumulator.unfinished):
             raise self._explain(text)
         if fault is None and unfinished is not None and (unfinished.data or "").strip() not in ("", DONE):
             fault = TruncatedError("a blank line at the end of the last event", "the end of the stream")
         if isinstance(fault, TruncatedError) and unfinished is not None:
             fault.unfinished = unfinished.line if unfinished.data is None else unfinished.data
             fault.got += f", and an unfinished event {excerpt(fault.unfinished)}"
-        if self._report or fault:
-            raise self._report or fault  # type: ignore[misc]
+        if report or fault:
+            raise report or fault  # type: ignore[misc]
 
     def _explain(self, text: str) -> ChatError:
         """The error for a reply that is not whole, with `text` outside of its events."""

@@ -20,9 +20,8 @@ import math
 from collections.abc import Callable
 from typing import NoReturn
 
-from msgspec import Struct
-
 from client.errors import ChatError, MalformedError, TooLargeError, excerpt
+from client.events import Comment, Event, Ignored, Notice, Retry, Unfinished
 
 __all__ = ["Comment", "Event", "Ignored", "Notice", "Parser", "Retry", "Unfinished"]
 
@@ -31,52 +30,11 @@ RETRY_DIGITS = 18
 """Longer than this is no time in milliseconds, and Python refuses to read a number of thousands of digits."""
 
 
-class Event(Struct, frozen=True, gc=False):
-    """One event: its data, its type, and the last event ID when it was dispatched."""
-
-    data: str
-    event: str = "message"
-    id: str = ""
-
-
-class Comment(Struct, frozen=True, gc=False):
-    """A comment line, without its colon."""
-
-    text: str
-
-
-class Retry(Struct, frozen=True, gc=False):
-    """A new reconnection time, in milliseconds."""
-
-    milliseconds: int
-
-
-class Ignored(Struct, frozen=True, gc=False):
-    """A line that the standard tells to ignore: an unknown field, an `id` with NUL, a `retry` that is no number."""
-
-    line: str
-
-
-Notice = Comment | Retry | Ignored
-"""What is no event, for those who want to know."""
-
-
-class Unfinished(Struct, frozen=True):
-    """What the end of the stream cut off and W6 tells to discard.
-
-    `data` is what the event would have held (None without a data field), `event` its type, `line` the line without an end.
-    """
-
-    data: str | None
-    event: str
-    line: str
-
-
 class Parser:
     """An incremental parser of one event stream.
 
-    `on_notice` is called with each comment, retry and ignored line as it is met. `last_event_id` is the last event ID
-    string, `retry_ms` the reconnection time in milliseconds (None until one is sent).
+    `on_notice` is called with each comment, retry and ignored line as it is met; `event_count` is how many events came before
+    it. `last_event_id` is the last event ID string, `retry_ms` the reconnection time in milliseconds (None until one is sent).
     """
 
     def __init__(
@@ -87,6 +45,7 @@ class Parser:
         max_line_bytes: int | None = None,
         max_event_bytes: int | None = None,
     ) -> None:
+        self.event_count = 0
         self.last_event_id = ""
         self.retry_ms: int | None = None
         self.fault: ChatError | None = None
@@ -185,6 +144,7 @@ class Parser:
         if not (len(lines) % 2 or self._data or self._type or any(lines[1::2])):
             events = [Event(line[6:], "message", self._id) for line in lines[::2] if line.startswith("data: ")]
             if len(events) * 2 == len(lines):
+                self.event_count += len(events)
                 self.last_event_id = self._id
                 self._lines_bytes = 0
                 return events
@@ -283,6 +243,7 @@ class Parser:
         if self._data:
             # W6: "If the data buffer's last character is a U+000A LINE FEED (LF) character, then remove the last character".
             events.append(Event("\n".join(self._data), self._type or "message", self._id))
+            self.event_count += 1
             self._data = []
         self._type = ""
 

@@ -60,9 +60,6 @@ class _Delta(Struct, frozen=True):
     """How many tokens of the choice stand before."""
 
 
-_FINISH = _Delta({}, kind="finish")
-
-
 def make_chunks(
     completion: Completion, request: ChatRequest, identity: Identity, times: Iterable[float], group: Iterable[int] = ()
 ) -> Iterator[Chunk]:
@@ -82,7 +79,8 @@ def make_chunks(
     for _, chunk in merge(*map(chunks_of, completion.choices), key=itemgetter(0)):
         yield chunk
     for choice in completion.choices:
-        yield Chunk(_chunk(_FINISH, choice, request, identity), due[-1], "finish")
+        # Its own delta each time: a quirk may change what a chunk holds.
+        yield Chunk(_chunk(_Delta({}, kind="finish"), choice, request, identity), due[-1], "finish")
     if request.include_usage:
         yield Chunk(_object(identity, request, [], completion.usage), due[-1], "usage")
 

@@ -15,6 +15,9 @@ from mockserver.quirks import DIALECT_FILES
 from mockserver.scenario import Delivery, convert
 from mockserver.shorthand import encode_shorthand
 
+_ADDED = frozenset({"quirks", "edits", "inserts", "faults", "extra", "interim"})
+"""What is added to what a dialect has; lists of other names are one value, like a list of line ends, and replaced."""
+
 
 class Dialect(Struct, frozen=True, forbid_unknown_fields=True):
     """What a provider's stream is like."""
@@ -23,6 +26,10 @@ class Dialect(Struct, frozen=True, forbid_unknown_fields=True):
     says: Annotated[str, Meta(description="What it is, in a line.")]
     sources: Annotated[tuple[str, ...], Meta(min_length=1, description="Where each claim can be checked.")]
     delivery: Delivery
+
+    def __post_init__(self) -> None:
+        if self.delivery.dialect is not None:
+            raise ValueError(f"dialect {self.name}: expected quirks and the like, not another dialect")
 
 
 @cache
@@ -37,7 +44,11 @@ def load_dialects() -> Mapping[str, Dialect]:
 
 
 def resolve_dialect(delivery: Delivery) -> Delivery:
-    """The delivery with its dialect worked in: lists are added to, everything else is replaced by what the delivery says."""
+    """The delivery with its dialect worked in.
+
+    Quirks, edits, insertions, faults and extra lines are added to the dialect's; everything else that the delivery says is
+    said in its place. What it leaves at the default it does not say.
+    """
     if delivery.dialect is None:
         return delivery
     return _resolve(msgspec.json.encode(delivery, enc_hook=encode_shorthand))
@@ -50,9 +61,13 @@ def _resolve(encoded: bytes) -> Delivery:
     return convert(_overlay(msgspec.to_builtins(base, enc_hook=encode_shorthand), own), Delivery)
 
 
-def _overlay(base: Any, own: Any) -> Any:
-    if isinstance(base, dict) and isinstance(own, dict):
-        return {**base, **{key: _overlay(base[key], own[key]) if key in base else own[key] for key in own}}
-    if isinstance(base, list | tuple) and isinstance(own, list | tuple):
-        return [*base, *own]
-    return own
+def _overlay(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        if key in _ADDED:
+            merged[key] = [*base.get(key, ()), *value]
+        elif isinstance(value, dict) and isinstance(base.get(key), dict):
+            merged[key] = _overlay(base[key], value)
+        else:
+            merged[key] = value
+    return merged

@@ -207,18 +207,14 @@ def code_chunked(
     """
     due_s, ext = 0.0, extension.encode("latin-1")
     for group in _joined(body) if size is None else _groups(body, size):
-        total = sum(len(piece.data) for piece in group)
         due_s = group[-1].due_s
-        if not total:  # a chunk of no bytes would be the last chunk: only the marks go on
-            yield from group
-            continue
-        head, tail = b"%x%b\r\n" % (total, ext), b"\r\n"
-        if len(group) == 1:
-            yield replace(group[0], data=head + group[0].data + tail)
-            continue
-        yield replace(group[0], data=head + group[0].data)
-        yield from group[1:-1]
-        yield replace(group[-1], data=group[-1].data + tail)
+        full = [number for number, piece in enumerate(group) if piece.data]
+        if full:  # a chunk of no bytes would be the last chunk: of slices without any, only the marks go on
+            first, last = full[0], full[-1]
+            size_line = b"%x%b\r\n" % (sum(len(piece.data) for piece in group), ext)
+            group[last] = replace(group[last], data=group[last].data + b"\r\n")
+            group[first] = replace(group[first], data=size_line + group[first].data)
+        yield from group
     fields = "".join(f"{name}: {value}\r\n" for name, value in (trailers or {}).items())
     yield Slice(b"0%b\r\n%b\r\n" % (ext, fields.encode("latin-1")), due_s, None, "tail")
 

@@ -18,10 +18,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from mockserver.errors import StartError
-from mockserver.transport import LendingProtocol, check_uvicorn
+from mockserver.transport import LendingProtocol, Meeting, check_uvicorn
 
 KEEP_ALIVE_S = 600
 """How long an idle connection is kept, in seconds; long, because a test may pause for as long as it likes."""
+
+_ACCEPTING_ROUNDS = 5
+"""How often the loop goes round at most until what it has accepted is one of the server's connections."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """What ends a server that runs in the foreground: Ctrl-C, and what `kill` sends."""
@@ -55,13 +58,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class LoopServer(uvicorn.Server):
-    """Serves an app on a listening socket until `stop` is called."""
+    """Serves an app on a listening socket until `stop` is called; `meet` is asked about every new connection."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, on_started: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        on_started: Callable[[], Any] | None = None,
+        meet: Meeting = LendingProtocol.meet,
+    ) -> None:
         check_uvicorn()
         config = uvicorn.Config(
             app,
-            http=LendingProtocol,
+            http=type("MeetingProtocol", (LendingProtocol,), {"meet": staticmethod(meet)}),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -101,8 +110,9 @@ class LoopServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        # What was accepted a moment ago joins the connections in the next rounds of the loop; their loss is told then, too.
-        while self.server_state.connections:
+        for _ in range(_ACCEPTING_ROUNDS):
+            await asyncio.sleep(0)
+        while self.server_state.connections:  # their loss is told in the next rounds
             for connection in list(self.server_state.connections):
                 connection.stop()  # type: ignore[union-attr]
             await asyncio.sleep(0)
@@ -141,12 +151,12 @@ class LoopThread:
     Takes `listener` over and closes it in the end, whatever happens. Raises `StartError` where the loop does not start.
     """
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, meet: Meeting = LendingProtocol.meet) -> None:
         self._started = threading.Event()
         self._failure: BaseException | None = None
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(listener.close)
-            self._server = LoopServer(app, listener, on_started=self._started.set)
+            self._server = LoopServer(app, listener, self._started.set, meet)
             self._thread = threading.Thread(target=self._run, name="mockserver", daemon=True)
             self._thread.start()
             self._started.wait()

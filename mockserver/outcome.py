@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
 from msgspec.structs import replace as replace_struct
 
-from mockserver.faults import AnyFault
-from mockserver.faults.cuts import Truncate
+from mockserver.faults import Landmarks, find_landmarks
+from mockserver.faults.body import OtherBody
+from mockserver.faults.told import ToldError
+from mockserver.http import code_content
 from mockserver.quirks import QUIRKS
 from mockserver.quirks.quirk import Right
 from mockserver.reply import CompletedChoice
@@ -52,36 +55,84 @@ class Expected:
     """What a right consumer reports.
 
     `right` is `same` (the outcome, without an error), `error` (an error; text it kept is a prefix of the outcome's), or
-    `either`. `because` says what of the delivery decides so.
+    `either`. `because` says what of the delivery decides so. `literally` is what the events say as they came, where that is
+    as right: no consumer can know of an event that was dropped, doubled or swapped. `told`: the server itself says that
+    the answer is not good, be it by an event, a status or a content type.
     """
 
     right: Right
     outcome: Outcome
     because: tuple[str, ...] = ()
+    literally: Outcome | None = None
+    told: bool = False
 
 
 def expect(stream: Stream) -> Expected:
     """The oracle: what a right consumer must report of a stream."""
     delivery = stream.delivery
     rights: list[tuple[Right, str]] = [("same", "")]
-    hidden: set[str] = set(delivery.hides)
+    hidden: set[str] = set()
     for quirk in _acting_quirks(stream):
         rights.append((QUIRKS[quirk].right, quirk))
         hidden |= set(QUIRKS[quirk].hides)
-    for fault in _acting_faults(stream):
-        name = str(fault.__struct_config__.tag)
-        rights.append((fault.right, name))
-        hidden |= set(fault.hides)
+    landmarks = _find_landmarks(stream)
+    for fault in stream.faults:
+        rights.append((fault.right_in(landmarks), str(fault.__struct_config__.tag)))
+        hidden |= set(fault.hides_in(landmarks))
+    literally = _read_literally(stream) if "content" in hidden else None
+    hidden = (hidden - {"content"}) | set(delivery.hides)
     rights += [(insert.right, "an insertion") for insert in delivery.inserts]
     if delivery.raw is not None:
         rights.append((delivery.raw.right, "the raw stream"))
-    right: Right = max((right for right, _ in rights), key=_SEVERITY.__getitem__)
-    if delivery.right is not None:
-        right = delivery.right
-    elif not stream.request.include_usage:
+    if not delivery.framing.final_blank_line:
+        rights.append((_right_of_open_end(stream, hidden), "the missing blank line"))
+    if _is_refused(stream):
+        rights.append(("error", f"status {delivery.http.status}"))
+    if not stream.request.include_usage:
         hidden.add("usage")
+    right: Right = max((right for right, _ in rights), key=_SEVERITY.__getitem__)
+    right = delivery.right or right
     because = tuple(name for own, name in rights if name and own == right)
-    return Expected(right, make_outcome(stream, hidden), because)
+    return Expected(right, make_outcome(stream, hidden), because, literally, right == "error" and _is_told(stream))
+
+
+def _find_landmarks(stream: Stream) -> Landmarks:
+    """What the verdicts of the stream's faults depend on; of a coding it is taken that the request offers it."""
+    bare = replace(stream, faults=())
+    http = stream.delivery.http
+    for fault in stream.faults:
+        http = fault.on_http(http)
+    if http.coding is None:
+        return find_landmarks(bare.body())
+    return find_landmarks(code_content(bare.body(), http.coding, http.flush), http.flush)
+
+
+def _right_of_open_end(stream: Stream, hidden: set[str]) -> Right:
+    """The verdict where the last event is not ended by a blank line.
+
+    WHATWG HTML 9.2.6: "If the file ends in the middle of an event, before the final empty line, the incomplete event is not
+    dispatched"; many consumers do dispatch it, others report the loss. Where it is `[DONE]`, nothing is lost.
+    """
+    last = ""
+    for event in replace(stream, faults=()).events():
+        last = event.kind
+    if last == "usage":
+        hidden.add("usage")
+    return "same" if last == "done" else "either"
+
+
+def _is_refused(stream: Stream) -> bool:
+    status = stream.delivery.http.status
+    return status is not None and not 200 <= status < 300
+
+
+def _is_told(stream: Stream) -> bool:
+    """Whether the server says that the answer is not good. What is not framed as an event, an event-stream parser drops."""
+    return _is_refused(stream) or any(
+        (isinstance(fault, ToldError) and fault.shape not in ("unframed", "bare_line"))
+        or (isinstance(fault, OtherBody) and "event-stream" not in (fault.content_type or ""))
+        for fault in stream.faults
+    )
 
 
 def make_outcome(stream: Stream, hidden: Iterable[str] = ()) -> dict[str, Any]:
@@ -128,25 +179,25 @@ def _acting_quirks(stream: Stream) -> Iterator[str]:
             yield quirk
 
 
-def _acting_faults(stream: Stream) -> Iterator[AnyFault]:
-    """The faults that change something: whose event, or whose place, comes."""
-    bare = replace(stream, faults=())
-    for fault in stream.faults:
-        if fault.arrow == "events":
-            if _differ(fault.on_events(bare.events(), stream.around), bare.events()):
-                yield fault
-        elif not isinstance(fault, Truncate) or _comes(fault, bare.events()):
-            yield fault
-
-
-def _comes(fault: Truncate, events: Iterable[Event]) -> bool:
-    target = fault.at.target
-    return target is None or any(target.names(number, event.kind) for number, event in enumerate(events))
-
-
 def _differ(one: Iterable[Event], other: Iterable[Event]) -> bool:
     first, second = (list(islice(events, _COMPARED_EVENTS)) for events in (one, other))
     return first != second or len(first) == _COMPARED_EVENTS
+
+
+def _read_literally(stream: Stream) -> dict[str, Any]:
+    """What the events of a stream say as they come, by OpenAI's rule: deltas are appended. All that is no text is `ANY`."""
+    said = ["" for _ in stream.completion.choices]
+    for event in stream.events():
+        try:
+            # WHATWG HTML 9.2.6: "Streams must be decoded using the UTF-8 decode algorithm", which replaces what is none.
+            chunk = msgspec.json.decode(event.data.decode("utf-8", "replace"))
+            for choice in chunk["choices"]:
+                said[choice["index"]] += choice["delta"].get("content") or ""
+        except (msgspec.DecodeError, LookupError, TypeError):
+            continue
+    choices = [{**dict.fromkeys(FIELDS, ANY), "content": text} for text in said]
+    shared = {"usage": ANY, "error": None}
+    return {**choices[0], **shared} if len(choices) == 1 else {"choices": choices, **shared}
 
 
 def compare(expected: Any, got: Any, place: str = "") -> Iterator[str]:

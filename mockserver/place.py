@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 from mockserver.shorthand import JsonSchema, shorthand
 from mockserver.sse import SLICE_BYTES, Slice, split_slice
 
-EVENT_NAMES = ("role", "finish", "usage", "done")
+EVENT_NAMES = ("role", "delta", "finish", "usage", "done")
 _SIMPLE = ("before_reply", "before_headers", "after_headers", "after_finish", "after_done")
 _WITH_EVENT = ("before_event", "inside_event", "after_event")
 
@@ -23,7 +23,10 @@ _EVENT_SCHEMA: JsonSchema = {
 
 @shorthand
 class EventRef:
-    """One event of a stream: its number (from 0), or its kind: `role`, `finish`, `usage`, `done`."""
+    """One event of a stream by its number (from 0), or those of a kind: `role`, `delta`, `finish`, `usage`, `done`.
+
+    A place is about the first of a kind, and about the last that finishes.
+    """
 
     value: int | str
 

@@ -19,7 +19,7 @@ from mockserver.faults import AnyFault, Around, choose
 from mockserver.faults.cuts import pause_at
 from mockserver.generate import generate_reply
 from mockserver.http import JSON_TYPE, STREAM_TYPE
-from mockserver.ids import IdGenerator, make_id
+from mockserver.ids import IdGenerator, make_id, shape_id
 from mockserver.message import Message
 from mockserver.reply import complete
 from mockserver.request import ChatRequest
@@ -85,10 +85,14 @@ def plan_turn(turn: Turn, request: ChatRequest, terms: Terms) -> Plan:
         extra = tuple(turn.error.headers.items())
         return _Rendering(answer, turn.error.status, content_type, timing, delivery, terms, faults, extra).plan()
     reply = turn.meaning or generate_reply(request, terms.seed)
-    call_ids = (terms.ids("call_", f"{terms.key}/{k}") for k in range(1_000_000))
+    ids, created = delivery.ids, int(terms.wall_s)
+    call_ids = (shape_id(ids.call, terms.ids("call_", f"{terms.key}/{k}"), created, k) for k in range(1_000_000))
     completion = complete(reply, request, terms.tokenizer, call_ids)
     identity = Identity(
-        id=terms.ids("chatcmpl-", terms.key), created=int(terms.wall_s), model=request.model, seed=terms.seed
+        id=shape_id(ids.completion, terms.ids("chatcmpl-", terms.key), created),
+        created=created,
+        model=request.model,
+        seed=terms.seed,
     )
     if request.stream:
         stream = Stream(completion, request, identity, schedule, delivery, faults)
@@ -128,7 +132,7 @@ class _Rendering:
 
     def steps(self) -> Iterator[Step]:
         """All steps, rendered as they are asked for."""
-        around = self.answer.around
+        around = self.answer.around if self.faults or self.timing.pauses else Around()
         wire: Iterable[Slice | Step] = self._wire(around)
         for fault in self.faults:
             wire = fault.on_wire(wire, around)

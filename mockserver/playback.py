@@ -6,6 +6,7 @@ back. Playback returns quietly when it is cancelled or the client leaves.
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 
 from starlette.responses import Response
@@ -15,13 +16,16 @@ from mockserver.clock import Clock
 from mockserver.connection import Connection
 from mockserver.journal import Exchange
 from mockserver.sse import SLICE_BYTES
-from mockserver.steps import Abort, End, HalfClose, Head, Hold, Repeat, Step, Write
+from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write
 from mockserver.transport import borrow
 
 log = logging.getLogger("mockserver")
 
 _SEND_COST_BYTES = 4096
 """What a send call costs, as the number of bytes that could be copied meanwhile."""
+
+_LONGEST_TURN_S = 0.002
+"""How long a plan may be rendered before other streams have their turn."""
 
 
 class Playback(Response):
@@ -71,24 +75,27 @@ class Player:
         self._scale = time_scale
         self._joined = bytearray()
         self._joined_due_s = 0.0
+        self._given = 0
         self._unyielded = 0
+        self._turn_ends = time.monotonic() + _LONGEST_TURN_S
 
     async def play(self, plan: Iterable[Step]) -> None:
         """Play every step at its due time, until the plan ends or the client leaves."""
         connection, exchange = self._connection, self._exchange
         for count, step in enumerate(plan):
+            await self._take_turns()
             if not self._is_due(step.due_s) or not _joins(step):
                 await self._flush()
                 exchange.steps_played = count
                 await self._sleep_until(step.due_s)
-            if connection.left:
+            if connection.left and not self._is_answered(step):
                 break
             await self._play_step(step)
             if connection.left and exchange.ended is None:
                 break
             if not self._joined:
                 exchange.steps_played = count + 1
-        if connection.left:
+        if connection.left and exchange.ended is None:
             self.give_up(connection.ending)
         elif exchange.ended is None:  # a plan that stops without an end
             await self._flush()
@@ -98,8 +105,6 @@ class Player:
         match step:
             case Head() | Write():
                 await (self._send(step.data, step.due_s) if step.alone else self._join(step))
-            case Repeat():
-                await self._repeat(step)
             case Hold():
                 await self._connection.gone()
             case End():
@@ -121,11 +126,24 @@ class Player:
         self._connection.finish(step.close)
         self._note_end("complete")
 
+    def _is_answered(self, step: Step) -> bool:
+        """Whether `step` is the end of an answer that is out: a client that has all of it may leave before we note so."""
+        sent = not self._joined and self._connection.sent == self._given
+        return isinstance(step, End) and self._connection.left == "FIN" and sent and self._is_due(step.due_s)
+
     def _is_due(self, due_s: float) -> bool:
         return self._started + due_s * self._scale <= self._clock.now()
 
     async def _sleep_until(self, due_s: float) -> None:
         await self._connection.sleep_until(self._started + due_s * self._scale, self._clock)
+        self._turn_ends = time.monotonic() + _LONGEST_TURN_S
+
+    async def _take_turns(self) -> None:
+        """Let the loop go round if rendering took long: steps may be much work and yet few bytes, as those of a gzip bomb."""
+        # Not the plan's clock, which may stand still.
+        if time.monotonic() >= self._turn_ends:
+            await asyncio.sleep(0)
+            self._turn_ends = time.monotonic() + _LONGEST_TURN_S
 
     async def _join(self, step: Head | Write) -> None:
         """Keep a step's bytes for one send call with those that follow and are due by then; full ones leave at once."""
@@ -146,6 +164,7 @@ class Player:
 
     async def _send(self, data: bytes, due_s: float) -> None:
         connection, exchange = self._connection, self._exchange
+        self._given += len(data)
         if not data or connection.left:
             return
         exchange.note_write(due_s * self._scale, self._clock.now() - self._started, len(data))
@@ -160,17 +179,6 @@ class Player:
             if self._unyielded >= SLICE_BYTES:  # a fast reader must not keep the loop from other streams
                 self._unyielded = 0
                 await asyncio.sleep(0)
-
-    async def _repeat(self, step: Repeat) -> None:
-        left, due_s = step.size, step.due_s
-        while step.data and left != 0:
-            await self._sleep_until(due_s)
-            if self._connection.left:
-                return
-            data = step.data if left is None else step.data[:left]
-            await self._send(data, due_s)
-            left = None if left is None else left - len(data)
-            due_s += step.every_s
 
     def _note_end(self, how: str) -> None:
         exchange = self._exchange

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
 from mockserver.request import ChatRequest
+from mockserver.shorthand import Text, plain
 from mockserver.tokens import Tokenizer, count_prompt_tokens
 
 Part = Literal["reasoning", "content", "refusal", "tool_call", "function_call"]
@@ -30,7 +31,7 @@ class ToolCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ] = "function"
     input: Annotated[str | None, Meta(description="The input of a custom tool.")] = None
     pieces: Annotated[
-        tuple[str, ...] | None, Meta(description="Tokens of the arguments; joined they are the arguments.")
+        tuple[Text, ...] | None, Meta(description="Tokens of the arguments; joined they are the arguments.")
     ] = None
 
     def __post_init__(self) -> None:
@@ -53,7 +54,7 @@ class FunctionCall(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     name: Annotated[str, Meta(description="The name of the function.")]
     arguments: Annotated[str | dict[str, Any], Meta(description="A JSON text, or an object to be sent as one.")] = ""
     pieces: Annotated[
-        tuple[str, ...] | None, Meta(description="Tokens of the arguments; joined they are the arguments.")
+        tuple[Text, ...] | None, Meta(description="Tokens of the arguments; joined they are the arguments.")
     ] = None
 
     def __post_init__(self) -> None:
@@ -70,13 +71,13 @@ class FunctionCall(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one choice of a reply means."""
 
-    content: Annotated[str | None, Meta(description="The text.")] = None
+    content: Annotated[Text | None, Meta(description="The text.")] = None
     pieces: Annotated[
-        tuple[str, ...] | None,
+        tuple[Text, ...] | None,
         Meta(description="The tokens of the content, if they are to be other than the tokenizer's."),
     ] = None
-    reasoning: Annotated[str | None, Meta(description="The reasoning, streamed before the content.")] = None
-    refusal: Annotated[str | None, Meta(description="The refusal, in place of content.")] = None
+    reasoning: Annotated[Text | None, Meta(description="The reasoning, streamed before the content.")] = None
+    refusal: Annotated[Text | None, Meta(description="The refusal, in place of content.")] = None
     tool_calls: tuple[ToolCall, ...] = ()
     function_call: FunctionCall | None = None
     finish_reason: Annotated[
@@ -215,7 +216,7 @@ def _tokens(choice: Choice, tokenizer: Tokenizer) -> Iterator[Token]:
     if choice.function_call:
         parts.append(("function_call", 0, choice.function_call.text, choice.function_call.pieces))
     for part, call, text, pieces in parts:
-        for piece in tokenizer(text or "") if pieces is None else pieces:
+        for piece in tokenizer(plain(text or "")) if pieces is None else map(plain, pieces):
             yield Token(part, piece, call)
 
 

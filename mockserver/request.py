@@ -133,7 +133,7 @@ def offered_tools(request: ChatRequest) -> tuple[OfferedTool, ...]:
 def _decode(body: bytes, max_depth: int) -> Body:
     try:
         raw = _decoder.decode(body)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise wording.not_json() from error
     if type(raw) is not dict:
         raise wording.not_json()

@@ -16,7 +16,8 @@ from msgspec import Meta, Struct
 from mockserver.edits import Edit, Insert, Raw
 from mockserver.errors import Problem, ScenarioError
 from mockserver.faults import AnyFault
-from mockserver.http import Http
+from mockserver.http import Http, check_headers
+from mockserver.ids import OPENAI_IDS, Ids
 from mockserver.json_text import JsonStyle
 from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.quirks.quirk import Right
@@ -114,6 +115,9 @@ class ErrorReply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     headers: Annotated[dict[str, str], Meta(description="Headers such as Retry-After.")] = {}
     body: Annotated[str | dict[str, Any] | None, Meta(description="A body in place of OpenAI's error object.")] = None
 
+    def __post_init__(self) -> None:
+        check_headers(self.headers)
+
 
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a reply is sent, its times apart. Each part acts on its own arrow; all may be combined."""
@@ -124,6 +128,7 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Ordinal | Literal["all"] | tuple[Ordinal, ...],
         Meta(description="Tokens in each chunk: a number, all, or a list of numbers."),
     ] = 1
+    ids: Annotated[Ids, Meta(description="How ids look.")] = OPENAI_IDS
     json: Annotated[JsonStyle, Meta(description="How chunks are written as JSON.")] = JsonStyle()
     edits: Annotated[tuple[Edit, ...], Meta(description="Changes of chunks by position.")] = ()
     inserts: Annotated[tuple[Insert, ...], Meta(description="Chunks and events of your own.")] = ()

@@ -25,6 +25,8 @@ DEFAULTS = Path(__file__).parent / "defaults"
 DEFAULT_KEY = "test"
 """What a client may send as its key where the server wants none in particular: SDKs refuse to start without one."""
 
+_NOT_OF_REPLY = tuple(key for key in Scenario.__struct_fields__ if key not in ("name", "reply"))
+
 ScenarioLike = Scenario | Mapping[str, Any]
 Source = str | Path | ScenarioLike
 """Where scenarios come from: a file, a folder, a `Scenario`, or a mapping that says what a file would."""
@@ -140,7 +142,7 @@ class MockServer:
         if self._thread is not None:
             raise UsageError("the server is running already")
         listener = listen(self._host, self._port)
-        self._thread = LoopThread(make_app(self._service), listener)
+        self._thread = LoopThread(make_app(self._service), listener, self._service.meet)
         self._port = listener.getsockname()[1]
         return self
 
@@ -188,12 +190,12 @@ class MockServer:
     def reply(self, content: str | None = None, *, name: str | None = None, **scenario: Any) -> Scenario:
         """Answer from now on with a text, or with what the keywords say; the newest such scenario is asked first.
 
-        The keywords are those of a scenario (`match`, `timing`, `delivery`, `seed`) and of a reply (`tool_calls`,
+        The keywords are those of a scenario (`match`, `timing`, `delivery`, `seed`, …) and of a reply (`tool_calls`,
         `finish_reason`, `usage`, …), written as in a scenario file.
         """
         self._count += 1
         values: dict[str, Any] = {"name": name or f"reply-{self._count}"}
-        for key in ("description", "match", "error", "sequence", "timing", "delivery", "seed"):
+        for key in _NOT_OF_REPLY:
             if key in scenario:
                 values[key] = scenario.pop(key)
         if content is not None:
@@ -210,6 +212,7 @@ class MockServer:
         service = self._service
         service.settings = replace(service.settings, models=(*service.settings.models, *models))
         service.scenarios = (*added, *(s for s in service.scenarios if s.name not in names))
+        service.state.expect(added)
         return added
 
     @property
@@ -227,6 +230,7 @@ class MockServer:
         self._service.scenarios = self._given
         self._service.settings = self._settings
         self._service.state.clear()
+        self._service.state.expect(self._given)
         self._service.journal.clear()
         self._count = 0
 

@@ -7,8 +7,9 @@ with what was expected and what came.
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from sys import float_info
-from typing import Any, ClassVar, Protocol, Self, TypeVar, dataclass_transform, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, dataclass_transform, runtime_checkable
 
 import msgspec
 
@@ -47,7 +48,7 @@ def decode_shorthand(kind: type[Any], value: object) -> Any:
 
 def encode_shorthand(value: Any) -> object:
     """Write a shorthand as it would stand in a file: the hook for `msgspec.to_builtins`."""
-    return value.encode()
+    return value.write() if isinstance(value, RepeatedText) else value.encode()
 
 
 def shorthand_schema(kind: type[Any]) -> JsonSchema:
@@ -113,3 +114,63 @@ class Size(int):
 
     def encode(self) -> int:
         return int(self)
+
+
+MAX_TEXT_BYTES = 64 * 1024 * 1024
+"""The longest text that may be made by repeating, in bytes."""
+
+
+class RepeatedText(str):
+    """A text, which a file may write as `{repeat: "text ", times: 100000}` if it is long.
+
+    It is the text in every respect but one: what writes JSON takes only `plain`.
+    """
+
+    schema: ClassVar[JsonSchema] = {
+        "description": "A text, or {repeat: a text, times: how often}; 64 MiB at most.",
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": {"repeat": {"type": "string"}, "times": {"type": "integer", "minimum": 1}},
+                "required": ["repeat", "times"],
+                "additionalProperties": False,
+            },
+        ],
+        "examples": ["Hello!", {"repeat": "text ", "times": 3}],
+    }
+    _written: object = None
+
+    @classmethod
+    def decode(cls, value: object) -> Self:
+        unit, times = value, 1
+        if isinstance(value, dict) and value.keys() == {"repeat", "times"}:
+            unit, times = value["repeat"], value["times"]
+        if not isinstance(unit, str) or isinstance(times, bool) or not isinstance(times, int) or times < 1:
+            raise ValueError(f"expected a text, or {{repeat: a text, times: a number from 1}}, got {value!r}")
+        if (size := len(unit.encode(errors="surrogatepass")) * times) > MAX_TEXT_BYTES:
+            raise ValueError(f"expected a text of at most {MAX_TEXT_BYTES} bytes (64 MiB), got one of {size}")
+        text = cls(unit * times)
+        text._written = value
+        return text
+
+    def write(self) -> object:
+        """The text as it stood in the file."""
+        return self.plain if self._written is None else self._written
+
+    @cached_property
+    def plain(self) -> str:
+        """The text as a `str` and nothing more."""
+        return str(self)
+
+
+if TYPE_CHECKING:
+    Text = str
+else:
+    Text = RepeatedText
+"""The type of a field that holds a text which may be repeated; to a type checker it is a `str`, and in code it may be one."""
+
+
+def plain(text: str) -> str:
+    """A text as a `str` and nothing more."""
+    return text.plain if isinstance(text, RepeatedText) else text

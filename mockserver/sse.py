@@ -18,6 +18,7 @@ SLICE_BYTES = 65536
 
 BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_STRING_OR_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*+"|,', re.DOTALL)
 LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
 LineEnd = Literal["lf", "crlf", "cr"]
 
@@ -62,10 +63,12 @@ class Lines(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     ]
     at: Annotated[
         Literal["before", "first", "inside", "last", "after"],
-        Meta(description="before or after the event; or in it: as its first or last lines, or inside, after its first line."),
+        Meta(
+            description="before or after the event; or in it: as its first or last lines, or inside, after its first line."
+        ),
     ] = "before"
     event: Annotated[
-        int | Literal["each", "role", "finish", "usage", "done"],
+        int | Literal["each", "role", "delta", "finish", "usage", "done"],
         Meta(description="Which event, from 0; or each of them, or the one of that kind."),
     ] = "each"
     times: Annotated[int, Meta(ge=1, description="How often the lines are repeated.")] = 1
@@ -89,7 +92,9 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     ] = "lf"
     spaces: Annotated[
         int,
-        Meta(ge=0, le=64, description="Spaces after the colon of data; the standard drops one. [DONE] has one at most."),
+        Meta(
+            ge=0, le=64, description="Spaces after the colon of data; the standard drops one. [DONE] has one at most."
+        ),
     ] = 1
     bom: Annotated[bool, Meta(description="A byte order mark in front of the stream.")] = False
     data_lines: Annotated[
@@ -200,16 +205,8 @@ def _split_data(data: bytes, count: int) -> list[bytes]:
 
 
 def _insignificant_cuts(data: bytes) -> Iterator[int]:
-    in_string = escaped = False
-    for at, byte in enumerate(data):
-        if escaped:
-            escaped = False
-        elif in_string and byte == 0x5C:
-            escaped = True
-        elif byte == 0x22:
-            in_string = not in_string
-        elif byte == 0x2C and not in_string:
-            yield at + 1
+    """The places behind the commas of a JSON text that are in no string."""
+    return (found.end() for found in _STRING_OR_COMMA.finditer(data) if found[0] == b",")
 
 
 def _without_blank_line(last: Slice) -> Slice:
@@ -224,7 +221,9 @@ def _without_blank_line(last: Slice) -> Slice:
 
 def split_slice(whole: Slice, at: int) -> tuple[Slice, Slice]:
     """One slice as two; the marks say which of them starts and which ends the event."""
-    return replace(whole, data=whole.data[:at], ends=False), replace(whole, data=whole.data[at:], starts=False, joins=False)
+    return replace(whole, data=whole.data[:at], ends=False), replace(
+        whole, data=whole.data[at:], starts=False, joins=False
+    )
 
 
 def cut_slice(whole: Slice, size: int = SLICE_BYTES) -> Iterator[Slice]:

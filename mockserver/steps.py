@@ -28,15 +28,6 @@ class Write(Struct, frozen=True):
     event: int | None = None
 
 
-class Repeat(Struct, frozen=True):
-    """The same bytes again and again, one send call each, every `every_s`: until `size` bytes are out, or the client left."""
-
-    due_s: float
-    data: bytes
-    every_s: float = 0.0
-    size: int | None = None
-
-
 class Hold(Struct, frozen=True):
     """Silence until the client leaves."""
 
@@ -63,4 +54,4 @@ class Abort(Struct, frozen=True):
     drain: bool = True
 
 
-Step = Head | Write | Repeat | Hold | End | HalfClose | Abort
+Step = Head | Write | Hold | End | HalfClose | Abort

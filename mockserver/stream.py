@@ -13,7 +13,7 @@ from msgspec.structs import replace as replace_struct
 
 from mockserver.chunks import Chunk, Identity, make_chunks, obfuscate
 from mockserver.completion import make_completion
-from mockserver.edits import edit_chunks, insert_events, raw_events
+from mockserver.edits import edit_chunks, find_kind, insert_events, raw_events
 from mockserver.faults import AnyFault, Around
 from mockserver.json_text import write_json
 from mockserver.quirks import bend
@@ -132,9 +132,11 @@ class WholeAnswer:
 
 def _strike(body: Iterable[Slice], answer: Stream | WholeAnswer) -> Iterator[Slice]:
     """The body with the faults of that arrow, and its end."""
-    due_s, around = answer.due_s, answer.around
-    for fault in answer.faults:
-        body = fault.on_body(_mark_end(body, due_s), around)
+    due_s = answer.due_s
+    if answer.faults:
+        around = answer.around
+        for fault in answer.faults:
+            body = fault.on_body(_mark_end(body, due_s), around)
     return _mark_end(body, due_s)
 
 
@@ -157,30 +159,25 @@ def _group(group: Any) -> Iterable[int]:
 
 
 # A blank line, after whatever ends a line: what stands before it is an event, for places' sake.
-_BLOCK_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
-_DATA_LINE = re.compile(rb"(?:^|[\r\n])(?:\xef\xbb\xbf)?data(?:[:\r\n]|$)")
-_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_BLOCK_END = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
+_DATA = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|(?<=[\r\n]))data(?:: ?([^\r\n]*))?(?=[\r\n]|\Z)")
 
 
 def raw_slices(body: bytes, times: Iterable[float]) -> Iterator[Slice]:
-    """A body given raw, cut behind each event so that places have a meaning; each block is due as a token would be.
-
-    What an event is for is read from its bytes: whether it is `[DONE]`, or tells a finish reason.
-    """
+    """A body given raw, cut behind each event so that places have a meaning; an event is due as a token would be."""
     due, number, at = iter(times), 0, 0
+    due_s = next(due)
     for end in chain((found.end() for found in _BLOCK_END.finditer(body)), (len(body),)):
         block = body[at:end]
         at = end
         if not block:
             continue
-        is_event = _DATA_LINE.search(block) is not None
-        whole = Slice(block, next(due), number if is_event else None, _kind(block) if is_event else "comment")
-        number += is_event
-        yield from cut_slice(whole)
-
-
-def _kind(block: bytes) -> str:
-    return "done" if DONE in block else "finish" if _FINISH.search(block) else "delta"
+        data = [found[1] or b"" for found in _DATA.finditer(block)]
+        if data:
+            yield from cut_slice(Slice(block, due_s, number, find_kind(b"\n".join(data))))
+            number, due_s = number + 1, next(due)
+        else:
+            yield from cut_slice(Slice(block, due_s, None, "comment"))
 
 
 def delay(body: Iterable[Slice], late_s: float) -> Iterable[Slice]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 
-from mockserver.ids import make_id
+from mockserver.ids import OPENAI_IDS, make_id
 from mockserver.plan import Plan, Terms
 from mockserver.scenario import Turn
 from mockserver.sse import SLICE_BYTES
@@ -144,6 +144,7 @@ def varies_with_ordinal(turn: Turn) -> bool:
         or delivery.writes.mode == "random"
         or delivery.http.coding is not None
         or delivery.dialect is not None
+        or delivery.ids != OPENAI_IDS  # they are made of those that a template fills in
     )
 
 

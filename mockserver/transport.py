@@ -16,8 +16,9 @@ import asyncio
 import logging
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import uvicorn
@@ -51,6 +52,9 @@ LINGER_S = 2.0
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
+Meeting = Callable[[], Literal["close", "reset", "stall"] | None]
+"""Says what becomes of a connection that has just been made, before any request is read; None: it is served."""
+
 
 class _OpenFlow(FlowControl):
     """uvicorn's flow control, but reading never stops."""
@@ -64,6 +68,8 @@ class LendingProtocol(HttpToolsProtocol):
 
     max_body_bytes = 16 * 1024 * 1024
     """What the body of a request may have at most."""
+
+    meet: Meeting = staticmethod(lambda: None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -79,6 +85,16 @@ class LendingProtocol(HttpToolsProtocol):
         self._wrong: tuple[int, str] | None = None
         self._refusal: bytes | None = None
         self._lingering: asyncio.TimerHandle | None = None
+        if fate := self.meet():
+            self._shun(fate)
+
+    def _shun(self, fate: Literal["close", "reset", "stall"]) -> None:
+        """Let the connection end, or stay without an answer, whatever is asked on it."""
+        self._deaf = True
+        if fate == "close":
+            self.linger()
+        elif fate == "reset":
+            self._reset()
 
     # What the client sends
 
@@ -134,11 +150,11 @@ class LendingProtocol(HttpToolsProtocol):
             return
         self.headers += self._ignored_upgrade
         self._ignored_upgrade = []
-        connection = Connection(self, _content_length(self.headers))
+        keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
+        connection = Connection(self, _content_length(self.headers), keep_alive)
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope["extensions"] = {EXTENSION: connection}
         super().on_headers_complete()
-        connection.keep_alive = self.cycle.keep_alive
         self.lent[connection] = self.cycle
         self._receiving = connection
 
@@ -217,7 +233,13 @@ class LendingProtocol(HttpToolsProtocol):
     def give_up(self, connection: Connection, reset: bool) -> None:
         """Close the connection at once, with RST if `reset`, though its answer is not complete."""
         self._take_back(connection)
-        if reset and not self.transport.is_closing():
+        if reset:
+            self._reset()
+        else:
+            self.transport.abort()
+
+    def _reset(self) -> None:
+        if not self.transport.is_closing():
             # close(2) of a socket that lingers for no time sends RST instead of FIN.
             with suppress(OSError):
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
@@ -280,7 +302,7 @@ _INNER_NAMES: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     RequestResponseCycle: (
         ("run_asgi", "receive"),
-        ("response_started", "response_complete", "keep_alive", "disconnected", "message_event", "more_body"),
+        ("response_started", "response_complete", "disconnected", "message_event", "more_body"),
     ),
     FlowControl: (("pause_reading", "resume_reading", "resume_writing"), ()),
     uvicorn.Server: (("_serve", "startup", "main_loop", "shutdown"), ("server_state",)),

@@ -42,8 +42,9 @@ def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
     exchange.scenario = scenario.name
     if request.model != scenario.name:
         check_model(service, request.model)
+    limits = service.charge(scenario, request)
     turn = scenario.turn(service.state.next_turn(scenario.name))
-    return plan_turn(turn, request, service.terms(asked, scenario))
+    return plan_turn(turn, request, service.terms(asked, scenario, limits))
 
 
 def check_method(asked: Asked, *allowed: str) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Literal
 
 from starlette.types import Receive, Scope, Send
 
@@ -14,15 +15,20 @@ from mockserver.connection import Connection
 from mockserver.errors import RequestError
 from mockserver.ids import IdGenerator, make_id
 from mockserver.journal import Exchange, Journal
+from mockserver.limits import tell_limits
 from mockserver.plan import Plan, Terms, plan_refusal
 from mockserver.playback import Playback
+from mockserver.request import ChatRequest
 from mockserver.scenario import Scenario
 from mockserver.state import State
 from mockserver.steps import Write
-from mockserver.tokens import Tokenizer, split_text
+from mockserver.tokens import Tokenizer, count_prompt_tokens, split_text
 from mockserver.transport import borrow
 
 log = logging.getLogger("mockserver")
+
+
+Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,34 @@ class Service:
         self.settings = settings
         self.scenarios = scenarios
         self.state = State()
+        self.state.expect(scenarios)
         self.journal = Journal()
 
-    def terms(self, asked: Asked, scenario: Scenario | None = None) -> Terms:
-        """What decides the bytes of this answer; counts the request in."""
+    def meet(self) -> Literal["close", "reset", "stall"] | None:
+        """What becomes of a connection that has just been made; None: it is served.
+
+        It has no place in the journal, which tells of requests.
+        """
+        expected = self.state.next_connection()
+        if expected is None:
+            return None
+        name, on_connect = expected
+        log.info("%s: a connection gets %s before any request, as on_connect says", name, on_connect.fault)
+        return on_connect.fault
+
+    def charge(self, scenario: Scenario, request: ChatRequest) -> Headers:
+        """Count a request against the limits of its scenario: the headers that tell them. Raises `RequestError` (429)."""
+        limit = scenario.rate_limit
+        if limit is None:
+            return ()
+        tokens = 0
+        if limit.tokens_per_minute is not None:
+            tokens = count_prompt_tokens(request, self.settings.tokenizer) + (request.limit or 0) * request.n
+        now_s = self.settings.clock.now()
+        return tell_limits(self.state.charge(scenario.name, limit, tokens, request.model, now_s), now_s)
+
+    def terms(self, asked: Asked, scenario: Scenario | None = None, headers: Headers = ()) -> Terms:
+        """What decides the bytes of this answer, to which `headers` are added; counts the request in."""
         settings, exchange = self.settings, asked.exchange
         fingerprint = _fingerprint(asked)
         name = scenario.name if scenario else "" if exchange.chat else asked.path
@@ -80,6 +110,7 @@ class Service:
             http_version=asked.http_version,
             keep_alive=asked.keep_alive,
             accept_encoding=asked.headers.get("accept-encoding", ""),
+            headers=headers,
             ids=settings.ids,
             tokenizer=settings.tokenizer,
         )

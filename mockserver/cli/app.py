@@ -1,5 +1,7 @@
 """The subcommands put together, and how typer's own complaints reach the terminal."""
 
+from collections.abc import Callable
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +22,7 @@ from mockserver.cli.terminal import tell
 from mockserver.cli.validate import EXAMPLES as VALIDATE_EXAMPLES
 from mockserver.cli.validate import validate
 
+ABOUT = "A local server that speaks OpenAI's chat-completions stream exactly as told."
 EXAMPLES = """\b
 [bold]First steps[/bold]
   mockserver demo            the steps of OpenAI's guide, played and checked
@@ -36,13 +39,18 @@ app = typer.Typer(
 )
 
 
+def _with_examples(text: str, examples: str) -> str:
+    """A help text with its examples, which keep their lines: in an epilog typer joins them before 0.26."""
+    return f"{cleandoc(text)}\n\n{examples}"
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"mockserver {__version__}")
         raise typer.Exit
 
 
-@app.callback(epilog=EXAMPLES)
+@app.callback(help=_with_examples(ABOUT, EXAMPLES))
 def describe(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -51,17 +59,21 @@ def describe(
         bool, typer.Option("--debug", help="Show tracebacks; also with MOCKSERVER_DEBUG=1. May stand anywhere.")
     ] = False,
 ) -> None:
-    """A local server that speaks OpenAI's chat-completions stream exactly as told."""
+    pass
 
 
-app.command(epilog=SERVE_EXAMPLES)(serve)
-app.command(epilog=VALIDATE_EXAMPLES)(validate)
-app.command(epilog=SCHEMA_EXAMPLES)(schema)
-app.command(epilog=SHOW_EXAMPLES)(show)
-app.command("list", epilog=LIST_EXAMPLES)(list_all)
-app.command(epilog=EXPLAIN_EXAMPLES)(explain)
-app.command(epilog=CHECK_EXAMPLES)(check)
-app.command(epilog=DEMO_EXAMPLES)(demo)
+COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
+    "serve": (serve, SERVE_EXAMPLES),
+    "validate": (validate, VALIDATE_EXAMPLES),
+    "schema": (schema, SCHEMA_EXAMPLES),
+    "show": (show, SHOW_EXAMPLES),
+    "list": (list_all, LIST_EXAMPLES),
+    "explain": (explain, EXPLAIN_EXAMPLES),
+    "check": (check, CHECK_EXAMPLES),
+    "demo": (demo, DEMO_EXAMPLES),
+}
+for name, (command, examples) in COMMANDS.items():
+    app.command(name, help=_with_examples(command.__doc__ or "", examples))(command)
 
 # typer has carried a click of its own since 0.26 and hides its names: the root of its usage errors is reached so in both.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]

@@ -1,7 +1,7 @@
 """What a case is: a scenario, the requirement it tests and the verdict expected; and how the cases are loaded.
 
-Cases are data, in `cases/*.yaml`, checked when they are loaded: unknown keys are refused, ids are unique, and the verdict a
-case declares must be the one that the oracle computes from its scenario.
+Cases are data, in `cases/*.yaml`, checked when they are loaded: unknown keys and words are refused, ids are unique. That the
+verdict a case declares is the one that the oracle computes from its scenario is held by a test, case by case.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,6 +24,36 @@ FOLDER = Path(__file__).parent / "cases"
 
 CaseClass = Literal["framing", "http", "protocol", "dialect", "fault", "time", "limits", "lifecycle"]
 Keyword = Literal["must", "should", "may"]
+Seconds = Annotated[float, Meta(gt=0)]
+
+ABILITIES = {
+    "content": "it tells the text",
+    "tools": "it can offer function tools and tells the calls",
+    "parallel_tools": "it can tell more than one call of an answer",
+    "custom_tools": "it can offer custom tools and tells their calls",
+    "function_call": "it can offer functions in the deprecated way and tells the call",
+    "tool_ids": "it tells the ids of tool calls",
+    "n": "it can ask for several choices and tells them apart",
+    "refusal": "it tells a refusal apart from the text",
+    "reasoning": "it tells reasoning apart from the text",
+    "finish_reason": "it tells the finish reason",
+    "usage": "it can ask for the usage of a stream and tells it",
+    "logprobs": "it can ask for log probabilities",
+    "audio": "it can ask for sound",
+    "timeout": "its wait for the next byte can be limited",
+    "retries": "its retries can be set, and it makes them by itself",
+    "leave_early": "it can stop reading after some chunks",
+    "read_pause": "it can be made to read slowly",
+}
+"""The closed vocabulary of what a consumer may lack and a case may need, each word with what it says of a consumer.
+
+A consumer names what it `lacks` in its first line: cases that need it are skipped, and fields of that name are not compared.
+"""
+
+Ability = Literal[
+    "content", "tools", "parallel_tools", "custom_tools", "function_call", "tool_ids", "n", "refusal", "reasoning",
+    "finish_reason", "usage", "logprobs", "audio", "timeout", "retries", "leave_early", "read_pause",
+]  # fmt: skip
 
 BASE_REQUEST: dict[str, Any] = {
     "model": "gpt-4o-mini",
@@ -59,21 +89,26 @@ class Saw(Struct, frozen=True, forbid_unknown_fields=True):
 class Case(Struct, frozen=True, forbid_unknown_fields=True):
     """One case: what is sent, what is required of whoever reads it, and by whose rule."""
 
-    id: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-    title: str
+    id: Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    title: Annotated[str, Meta(min_length=3)]
     requirement: Annotated[str, Meta(min_length=10, description="The requirement in one sentence.")]
-    source: Annotated[str, Meta(min_length=2, description="Whose rule it is, with its section, or who was observed.")]
+    source: Annotated[str, Meta(min_length=5, description="Whose rule it is, with its section, or who was observed.")]
     scenario: Answer
-    right: Right
+    right: Annotated[
+        Right, Meta(description="What a right consumer makes of it; of a sequence, of the turn that it is to reach.")
+    ]
     keyword: Keyword = "must"
     request: Annotated[dict[str, Any], Meta(description="What is asked beyond the base request; null takes away.")] = {}
-    needs: Annotated[tuple[str, ...], Meta(description="What a consumer must have, else the case is skipped.")] = ()
+    needs: Annotated[tuple[Ability, ...], Meta(description="What a consumer must have, else the case is skipped.")] = ()
     timeout_s: Annotated[
-        float | None, Meta(description="The longest wait for the next byte that the consumer is given.")
+        Seconds | None, Meta(description="The longest wait for the next byte that the consumer is given.")
     ] = None
-    retries: int = 0
-    leave_after_chunks: int | None = None
-    read_pause_ms: int = 0
+    time_limit_s: Annotated[
+        Seconds | None, Meta(description="How long the case may take at least, where that is long by nature.")
+    ] = None
+    retries: Annotated[int, Meta(ge=0)] = 0
+    leave_after_chunks: Annotated[int, Meta(ge=1)] | None = None
+    read_pause_ms: Annotated[int, Meta(ge=0)] = 0
     saw: Saw = Saw()
     then_plain: Annotated[
         bool, Meta(description="Whether a plain request on the same client follows, which must succeed.")
@@ -123,9 +158,9 @@ class CaseFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @cache
-def load_files() -> tuple[CaseFile, ...]:
-    """All case files that come with the suite, in the order of their names."""
-    return tuple(_read(path) for path in sorted(FOLDER.glob("*.yaml")))
+def load_files(folder: Path = FOLDER) -> tuple[CaseFile, ...]:
+    """All case files of a folder, in the order of their names; by default those that come with the suite."""
+    return tuple(_read(path) for path in sorted(folder.glob("*.yaml")))
 
 
 def _read(path: Path) -> CaseFile:
@@ -137,10 +172,10 @@ def _read(path: Path) -> CaseFile:
 
 
 @cache
-def load_cases() -> tuple[Case, ...]:
+def load_cases(folder: Path = FOLDER) -> tuple[Case, ...]:
     """Every case, those played both ways twice. Raises `ScenarioError` for a case that is wrong, or an id that is not unique."""
     found: dict[str, Case] = {}
-    for file in load_files():
+    for file in load_files(folder):
         for values in file.cases:
             for case in _variants(_convert(values, file.cls)):
                 if case.id in found:
@@ -149,9 +184,9 @@ def load_cases() -> tuple[Case, ...]:
     return tuple(found.values())
 
 
-def load_untested() -> tuple[Untested, ...]:
+def load_untested(folder: Path = FOLDER) -> tuple[Untested, ...]:
     """The requirements that no case tests."""
-    return tuple(row for file in load_files() for row in file.untested)
+    return tuple(row for file in load_files(folder) for row in file.untested)
 
 
 def _convert(values: dict[str, Any], cls: CaseClass) -> Case:

@@ -64,6 +64,9 @@ SHAPES: dict[str, tuple[str, Callable[[str, str, bytes], Event]]] = {
 }  # fmt: skip
 
 
+_UNFRAMED = ("unframed", "bare_line")
+
+
 class ToldError(Fault, frozen=True, tag="error_event"):
     """The server tells an error in the stream, under status 200."""
 
@@ -85,7 +88,12 @@ class ToldError(Fault, frozen=True, tag="error_event"):
 
     def right_in(self, stream: Landmarks) -> Right:
         before = stream.events_before(self._place)
-        return "same" if before is None else "either" if stream.seen(before) == "done" else "error"
+        if before is None:
+            return "same"
+        seen = stream.seen(before)
+        if self.shape in _UNFRAMED:  # to a parser of event streams no error at all, and perhaps a cut
+            return "error" if seen == "part" and self.then != "go_on" else "either"
+        return "either" if seen == "done" else "error"
 
     @staticmethod
     def explanations() -> Iterator[str]:

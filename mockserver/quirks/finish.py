@@ -9,13 +9,13 @@ from mockserver.chunks import Chunk
 from mockserver.quirks.quirk import Bend, Quirk, each_choice
 
 
-def _finish_with(key: str) -> Bend:
-    """Put each choice's finish reason into its last delta, if that has something under `key`."""
+def _finish_with(key: str, only: str | None = None) -> Bend:
+    """Put each choice's finish reason, or `only` that one, into its last delta, if that has something under `key`."""
 
     def bend(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         held: dict[int, Chunk] = {}
         sent_s = 0.0
-        for chunk in _release(chunks, held, key):
+        for chunk in _release(chunks, held, key, only):
             # With several choices one may have waited while others went on: nothing is due before what precedes it.
             sent_s = max(sent_s, chunk.due_s)
             yield chunk if chunk.due_s == sent_s else replace(chunk, due_s=sent_s)
@@ -23,7 +23,7 @@ def _finish_with(key: str) -> Bend:
     return bend
 
 
-def _release(chunks: Iterator[Chunk], held: dict[int, Chunk], key: str) -> Iterator[Chunk]:
+def _release(chunks: Iterator[Chunk], held: dict[int, Chunk], key: str, only: str | None) -> Iterator[Chunk]:
     """The chunks, each that may be its choice's last held back until the next of that choice."""
     for chunk in chunks:
         if not chunk.data["choices"]:
@@ -31,7 +31,7 @@ def _release(chunks: Iterator[Chunk], held: dict[int, Chunk], key: str) -> Itera
             continue
         choice = chunk.data["choices"][0]
         last = held.pop(choice["index"], None)
-        if last is not None and chunk.kind == "finish":
+        if last is not None and chunk.kind == "finish" and choice["finish_reason"] == (only or choice["finish_reason"]):
             last.data["choices"][0]["finish_reason"] = choice["finish_reason"]
             yield Chunk(last.data, chunk.due_s, "finish")
             continue
@@ -84,6 +84,8 @@ TABLE = (
           "Gemini, Ollama, OpenRouter, mlx-vlm, old vLLM", each_choice(_stop_with_tools), hides=("finish_reason",)),
     Quirk("finish-with-content", "the last text and the finish reason come in one chunk", "vLLM, Mistral, Gemini",
           _finish_with("content")),
+    Quirk("finish-length-with-content", "finish reason length comes in one chunk with the last text", "vLLM",
+          _finish_with("content", only="length")),
     Quirk("finish-with-tools", "the last of a tool call and the finish reason come in one chunk", "Mistral, vLLM, old Gemini",
           _finish_with("tool_calls")),
     Quirk("finish-chunk-missing", "no chunk for the finish reason comes, only [DONE]", "some gateways", _no_finish_chunk,

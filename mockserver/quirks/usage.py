@@ -38,15 +38,20 @@ def _usage_every_chunk(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """Let each chunk say the usage so far; it grows evenly to the whole."""
     waiting = list(chunks)  # the whole usage stands in the last chunk
     whole = next((chunk.data["usage"] for chunk in waiting if chunk.kind == "usage"), None)
-    deltas = sum(chunk.kind == "delta" for chunk in waiting)
+    deltas = sum(map(_says_something, waiting))
     count = 0
     for chunk in waiting:
         if whole is not None and chunk.kind != "usage":
-            count += chunk.kind == "delta"
-            said = whole["completion_tokens"] * count // deltas if deltas else whole["completion_tokens"]
+            count += _says_something(chunk)
+            said = whole["completion_tokens"] * count // deltas if deltas else 0
             prompt = whole["prompt_tokens"]
             chunk.data["usage"] = dict(zip(COUNTS, (prompt, said, prompt + said), strict=True))
         yield chunk
+
+
+def _says_something(chunk: Chunk) -> bool:
+    deltas = (choice["delta"] for choice in chunk.data["choices"])
+    return any(value for delta in deltas for key, value in delta.items() if key != "role")
 
 
 def _with_last_choice(chunks: Iterator[Chunk], change: Any) -> Iterator[Chunk]:

@@ -625,7 +625,7 @@ WIRE = [
     sent("chunk-splits-utf8", "same", streamed(*cut(events(text("那😀"), STOP) + DONE, 1)), content="那😀"),
     sent("chunk-splits-crlf", "same", streamed(*cut(HELLO.replace(b"\n", b"\r\n"), 1))),
     sent("sse-bom-split", "same", streamed(BOM[:1], BOM[1:2], BOM[2:] + HELLO)),
-    sent("event-large-fragmented", "same", streamed(*cut(events(text(HUGE), STOP) + DONE, 16)), content=HUGE),
+    sent("event-large-fragmented", "same", streamed(*cut(events(text(HUGE), STOP) + DONE, 64)), content=HUGE),
     sent("http-gzip", "same", streamed(*CODED, content_encoding="gzip")),
     sent("http-gzip-at-the-end", "same", streamed(gzip.compress(HELLO), content_encoding="gzip")),
     sent("http-br", "same", streamed(brotli.compress(HELLO), content_encoding="br")),

@@ -212,6 +212,8 @@ SAME: dict[str, tuple[list[dict[str, Any]], Completion]] = {
                         "Hel",
                         {"type": "text", "text": "lo"},
                         {"type": "image", "url": "u"},
+                        5,
+                        5,
                     ]
                 }
             ),
@@ -219,7 +221,9 @@ SAME: dict[str, tuple[list[dict[str, Any]], Completion]] = {
         ],
         with_first(
             reasoning="hmm",
-            extra={"content": [{"type": "image", "url": "u"}, {"type": "thinking", "thinking": [{"type": "image"}]}]},
+            extra={
+                "content": [{"type": "image", "url": "u"}, 5, {"type": "thinking", "thinking": [{"type": "image"}]}]
+            },
         ),
     ),
     "function_call": (

@@ -14,7 +14,8 @@ from tests.client.catalogue import CASES, Case
 from tests.client.conftest import Serve
 from tests.client.wire import streamed
 
-STALLS = Limits(ttft_timeout_s=0.15, idle_timeout_s=0.15)
+NO_TOKEN = Limits(ttft_timeout_s=0.15, idle_timeout_s=30)
+NO_EVENT = Limits(ttft_timeout_s=30, idle_timeout_s=0.15)
 HEALTHY = Limits(ttft_timeout_s=30, idle_timeout_s=30)
 REQUEST = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.slug)
@@ -22,7 +23,9 @@ bodies = pytest.mark.parametrize("case", [case for case in CASES if case.body is
 
 
 def limits_for(case: Case) -> Limits:
-    return STALLS if case.error is StalledError else HEALTHY
+    if case.error is not StalledError:
+        return HEALTHY
+    return NO_TOKEN if "first token" in case.says else NO_EVENT
 
 
 def check(case: Case, error: ChatError | None, completion: Completion, joined: str) -> None:

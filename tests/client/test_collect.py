@@ -31,7 +31,7 @@ def sdk(serve: Serve) -> Iterator[Callable[..., Any]]:
 
     def start(*pieces: bytes, **options: Any) -> Any:
         server = serve(streamed(*pieces, **options))
-        clients.append(openai.OpenAI(base_url=server.base_url, api_key="k", max_retries=0, timeout=0.2))
+        clients.append(openai.OpenAI(base_url=server.base_url, api_key="k", max_retries=0, timeout=0.5))
         return clients[-1].chat.completions.create(**ASKED)
 
     yield start
@@ -90,21 +90,21 @@ def test_it_raises_where_the_sdk_stays_silent(row: tuple[bytes, type[ChatError],
     assert caught.value.__cause__ is None
 
 
-LOUD: dict[str, tuple[dict[str, Any], type[ChatError], str]] = {
-    "error object": ({"pieces": [events(ROLE, HEL, {"error": ERROR})]}, ReportedError, "APIError"),
-    "bad JSON": ({"pieces": [events(ROLE, HEL) + b"data: {\n\n"]}, MalformedError, "JSONDecodeError"),
-    "bad UTF-8": ({"pieces": [events(ROLE, HEL) + b"data: \xff\n\n"]}, MalformedError, "UnicodeDecodeError"),
-    "stall": ({"pieces": [events(ROLE, HEL)], "end": HOLD}, StalledError, "Timeout"),
-    "cut body": ({"pieces": [events(ROLE, HEL)], "end": CLOSE}, TruncatedError, "APIConnectionError"),
+LOUD: dict[str, tuple[tuple[bytes, dict[str, Any]], type[ChatError], str]] = {
+    "error object": ((events(ROLE, HEL, {"error": ERROR}), {}), ReportedError, "APIError"),
+    "bad JSON": ((events(ROLE, HEL) + b"data: {\n\n", {}), MalformedError, "JSONDecodeError"),
+    "bad UTF-8": ((events(ROLE, HEL) + b"data: \xff\n\n", {}), MalformedError, "UnicodeDecodeError"),
+    "stall": ((events(ROLE, HEL), {"end": HOLD}), StalledError, "Timeout"),
+    "cut body": ((events(ROLE, HEL), {"end": CLOSE}), TruncatedError, "APIConnectionError"),
 }
 
 
 @pytest.mark.parametrize("row", LOUD.values(), ids=LOUD.keys())
 def test_what_the_sdk_raises_is_told_with_what_had_come(
-    row: tuple[dict[str, Any], type[ChatError], str], sdk: Callable[..., Any]
+    row: tuple[tuple[bytes, dict[str, Any]], type[ChatError], str], sdk: Callable[..., Any]
 ) -> None:
-    reply, kind, says = row
-    stream = sdk(*reply.pop("pieces"), **reply) if "pieces" in reply else None
+    (body, options), kind, says = row
+    stream = sdk(body, **options)
     with pytest.raises(ChatError) as caught:
         collect(stream)
     assert type(caught.value) is kind

@@ -1,7 +1,9 @@
+import importlib.metadata
 import io
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import msgspec
@@ -16,7 +18,7 @@ from tests.client.conftest import Serve
 from tests.client.wire import CLOSE, HOLD, LAST_CHUNK, Drip, Reply, chunk_of, streamed, whole
 
 REQUEST = {"model": "m", "messages": [], "stream": True}
-PLAIN = {
+PLAIN: dict[str, Any] = {
     "case": "c",
     "content": "Hello",
     "tool_calls": [],
@@ -64,13 +66,13 @@ def test_the_first_line_is_about_itself() -> None:
 
 
 def test_the_version_is_the_distributions_or_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumer.importlib.metadata, "version", lambda name: f"{name} 9")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: f"{name} 9")
     assert consumer.find_version() == "openai-mockserver 9"
 
     def missing(name: str) -> str:
-        raise consumer.importlib.metadata.PackageNotFoundError(name)
+        raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(consumer.importlib.metadata, "version", missing)
+    monkeypatch.setattr(importlib.metadata, "version", missing)
     assert consumer.find_version() == "unknown"
 
 
@@ -170,14 +172,14 @@ def test_retries_are_those_of_the_case(serve: Serve) -> None:
 
 def test_the_limit_is_on_the_silence_between_bytes(serve: Serve) -> None:
     """Comments for longer than the limit, before the first event and after it, and then silence."""
-    pings = Drip(chunk_of(b": ping\n\n"), 0.02, 20)
+    pings = Drip(chunk_of(b": ping\n\n"), 0.03, 20)
     begun = streamed().steps[:1]
     server = serve(
         Reply(*begun, pings, chunk_of(events(ROLE, HEL)), pings, chunk_of(events(LO, STOP) + DONE), LAST_CHUNK),
         streamed(events(ROLE, HEL), end=HOLD),
     )
-    assert outcome(line(server.base_url, timeout_s=0.2)) == {**PLAIN}
-    assert outcome(line(server.base_url, timeout_s=0.2))["error"]["type"] == "StalledError"
+    assert outcome(line(server.base_url, timeout_s=0.4)) == PLAIN
+    assert outcome(line(server.base_url, timeout_s=0.4))["error"]["type"] == "StalledError"
 
 
 def test_leaving_after_some_chunks(serve: Serve) -> None:
@@ -190,7 +192,7 @@ def test_leaving_after_some_chunks(serve: Serve) -> None:
 
 def test_pausing_after_each_delta(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(consumer.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
     assert outcome(line(serve(streamed(HELLO)).base_url, read_pause_ms=20)) == PLAIN
     assert pauses == [0.02] * 4
 

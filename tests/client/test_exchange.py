@@ -235,6 +235,11 @@ def test_the_connection_is_given_up_before_the_wait() -> None:
     assert play.kinds == [Send, Release, Wait, Send, Read, Drain]
 
 
+def test_each_attempt_has_its_own_time_to_the_first_token() -> None:
+    play = Play(CLOSED, OK, HELLO, b"", retries=QUICK, tick_s=1.0, limits=Limits(ttft_timeout_s=10))
+    assert [step.deadline_s for step in play.steps if isinstance(step, Send)] == [110.0, 114.0]
+
+
 def test_the_last_failure_is_raised_with_the_count() -> None:
     play = Play(CLOSED, CLOSED, Fault("connect", "a refusal"), retries=QUICK)
     assert isinstance(play.error, NotReachedError)

@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 
@@ -104,6 +105,20 @@ def test_a_reader_that_goes_away_is_no_traceback(serve: Serve) -> None:
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
     assert done.stdout in ("0\n", "1\n")
+
+
+def test_a_reader_that_has_gone_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def write(*_: object) -> None:
+        raise BrokenPipeError
+
+    moved: list[tuple[int, int]] = []
+    monkeypatch.setattr(command, "ask", write)
+    monkeypatch.setattr(os, "dup2", lambda *pair: moved.append(pair))
+    assert main(["hi"]) == 1
+    assert moved[0][1] == sys.stdout.fileno()
+    os.close(moved[0][0])
 
 
 @pytest.mark.parametrize(

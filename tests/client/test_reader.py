@@ -1,13 +1,18 @@
 """What the catalogue's rows (test_catalogue.py) leave open of the reader."""
 
+from collections.abc import Iterable
+from itertools import pairwise
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from client.completion import Completion, Delta, Timings
 from client.errors import ChatError, MalformedError, NotAStreamError, ReportedError, TruncatedError
 from client.limits import Limits
 from client.reader import KEPT_CHARS, ChatReader
-from tests.client.bodies import DONE, HEL, HELLO, LO, ROLE, STOP, event, events
-from tests.client.catalogue import ERROR, WHOLE, json
+from tests.client.bodies import DONE, HEL, HELLO, LO, ROLE, STOP, USAGE_CHUNK, event, events
+from tests.client.catalogue import ERROR, PIECES, WHOLE, json
 from tests.client.chunks import chunk, text
 
 
@@ -47,10 +52,22 @@ def test_deltas_before_an_error_are_given_first() -> None:
     assert error.completion == reader.completion
 
 
-def test_an_unframed_error_beside_events_is_raised_after_them() -> None:
-    given, error = read_to_error(ChatReader(), events(HEL) + json({"error": ERROR}) + b"\n\n" + events(LO))
-    assert given == ["Hel", "lo"]
+def test_an_unframed_error_ends_the_reply_where_it_stands() -> None:
+    given, error = read_to_error(ChatReader(), events(HEL) + json({"error": ERROR}) + b"\n\n" + events(LO) + DONE)
+    assert given == ["Hel"]
     assert "outside of any event: boom" in str(error)
+
+
+def test_a_fault_of_the_bytes_is_raised_at_once_and_not_with_the_next_read() -> None:
+    given, error = read_to_error(ChatReader(), events(HEL) + b"data: \xff\n\n")
+    assert given == ["Hel"]
+    assert isinstance(error, MalformedError)
+
+
+def test_a_heartbeat_leaves_no_trace() -> None:
+    reader, _ = read(events(ROLE, {"type": "ping", "n": 1}, HEL, LO, STOP) + DONE)
+    assert reader.completion.extra == {}
+    assert reader.chunk_count == 4
 
 
 def test_only_the_first_unframed_error_is_told() -> None:
@@ -103,6 +120,13 @@ def test_a_comment_cut_by_the_end_is_nothing() -> None:
 def test_the_end_after_done_is_no_question() -> None:
     reader, _ = read(HELLO)
     reader.end()
+
+
+@pytest.mark.parametrize("rest", [b"Bad Gateway\n", b'{"error":"boom"}\n', b"data: \xff\n\n", b"data: {\n\n"])
+def test_what_stands_behind_done_does_not_matter(rest: bytes) -> None:
+    for start in (events(ROLE, HEL, STOP), events(ROLE, HEL)):
+        reader, _ = read(start + DONE + rest)
+        assert reader.done
 
 
 @pytest.mark.parametrize("done", [b"data: [DONE]\n\n", b"data:  [DONE] \n\n", b"event: done\ndata: [DONE]\n\n"])
@@ -222,3 +246,88 @@ def test_a_body_of_the_wrong_type_with_a_wrong_shape_is_only_shown() -> None:
     error = ChatReader().explain_body(b'{"choices":5}', "application/json")
     assert isinstance(error, NotAStreamError)
     assert error.completion == ChatReader().completion
+
+
+# Any stream, in any pieces
+
+FRAGMENTS = [
+    *(
+        event(each)
+        for each in (ROLE, HEL, LO, STOP, PIECES[0], PIECES[1], text("B", index=1), {"type": "ping"}, {"error": ERROR})
+    ),
+    *(
+        DONE,
+        b"data: [DONE]x\n\n",
+        b"data:\n\n",
+        b"data: {\n\n",
+        b"data: \xff\n\n",
+        b"data: oops\n\n",
+        b"data: : ping\n\n",
+    ),
+    *(
+        b"event: ping\ndata: x\n\n",
+        b"event: error\ndata: x\n\n",
+        b"event: x\n",
+        json({"error": ERROR}) + b"\n",
+        json(WHOLE) + b"\n",
+    ),
+    *(
+        b": ping\n\n",
+        b"Bad Gateway\n",
+        b"foo: bar\n",
+        b"\n",
+        b"\r\n",
+        b"id: 1\n",
+        b"dat",
+        b"data: ",
+        b"{",
+        b"\xef\xbb\xbf",
+    ),
+]
+streams = st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=3), max_size=10).map(b"".join)
+
+
+def outcome(pieces: Iterable[bytes]) -> tuple[object, Completion, list[Delta]]:
+    """All that is told of a stream: the error, the completion, the deltas."""
+    reader = ChatReader()
+    deltas: list[Delta] = []
+    told = None
+    try:
+        for piece in pieces:
+            deltas.extend(reader.feed(piece))
+            if reader.done:
+                break
+        reader.end()
+    except ChatError as error:
+        told = (type(error), str(error), error.completion == reader.completion)
+    return told, reader.completion, deltas
+
+
+@settings(max_examples=300)
+@given(streams, st.lists(st.integers(0, 2000), max_size=8))
+def test_any_partition_of_any_stream_comes_to_the_same(stream: bytes, cuts: list[int]) -> None:
+    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    whole = outcome([stream])
+    assert outcome(stream[a:b] for a, b in pairwise(edges)) == whole
+    assert outcome(bytes([byte]) for byte in stream) == whole
+
+
+@given(st.lists(st.text(max_size=5), max_size=5), st.data())
+def test_a_stream_cut_anywhere_is_whole_or_refused_with_a_beginning_of_its_text(
+    texts: list[str], data: st.DataObject
+) -> None:
+    stream = events(ROLE, *map(text, texts), STOP, USAGE_CHUNK) + DONE
+    error, completion, _ = outcome([stream[: data.draw(st.integers(0, len(stream)))]])
+    assert "".join(texts).startswith(completion.content)
+    if error is None:
+        assert (completion.content, completion.finish_reason) == ("".join(texts), "stop")
+
+
+@given(st.lists(st.text(max_size=5), min_size=1, max_size=5), st.data())
+def test_a_stream_with_an_event_made_malformed_is_refused(texts: list[str], data: st.DataObject) -> None:
+    pieces = [event(each) for each in (ROLE, *map(text, texts), STOP)]
+    at = data.draw(st.integers(0, len(pieces) - 1))
+    pieces[at] = pieces[at][: data.draw(st.integers(7, len(pieces[at]) - 3))] + b"\n\n"
+    error, completion, _ = outcome([b"".join(pieces) + DONE])
+    assert error is not None
+    assert "".join(texts).startswith(completion.content)

@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -110,3 +111,13 @@ def test_the_server_is_obeyed_up_to_a_limit() -> None:
 )
 def test_a_wait_is_read_from_the_headers(headers: dict[str, str], wait_s: float | None) -> None:
     assert read_retry_after(headers, NOW) == pytest.approx(wait_s)
+
+
+def test_a_date_without_a_zone_is_in_utc_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert read_retry_after({"retry-after": "Sun Mar  1 12:00:30 2026"}, NOW) == pytest.approx(30.0)
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -1,5 +1,6 @@
 import itertools
 import time
+import tracemalloc
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -228,6 +229,26 @@ def test_after_a_fault_nothing_is_held() -> None:
     with pytest.raises(TooLargeError):
         parser.feed(b"x" * 1000)
     assert not parser._tail
+
+
+@pytest.mark.parametrize("piece", [b"x" * 16, b"x" * 65536, b"data: " + b"x" * 200 + b"\n"])
+def test_memory_stays_within_the_bounds(piece: bytes) -> None:
+    bound = 1 << 20
+    parser = Parser(strict=True, max_line_bytes=bound, max_event_bytes=bound)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLargeError):
+            feed_for_ever(parser, b"data: ", piece)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * bound
+
+
+def feed_for_ever(parser: Parser, first: bytes, piece: bytes) -> None:
+    parser.feed(first)
+    while True:
+        parser.feed(piece)
 
 
 def test_a_parser_that_was_told_the_end_is_not_fed_again() -> None:

@@ -303,6 +303,14 @@ def test_any_http_client_will_do(serve: Serve) -> None:
             ask(server.base_url, http=http, limits=LIMITS).read()
 
 
+def test_a_client_that_cannot_wait_for_so_long_only_does_not_wait_for_the_end_of_the_body(serve: Serve) -> None:
+    begun_s = time.monotonic()
+    with httpx2.Client() as http:
+        limits = Limits(ttft_timeout_s=2 * SOON_S, idle_timeout_s=2 * SOON_S)
+        assert ask(serve(streamed(HELLO, end=HOLD)).base_url, http=http, limits=limits).read().content == "Hello"
+    assert time.monotonic() - begun_s < SOON_S
+
+
 def test_a_client_without_time_limits_has_none() -> None:
     seen: list[Any] = []
 
@@ -395,24 +403,24 @@ def test_a_port_where_nobody_listens_is_not_reached() -> None:
 
 
 def test_a_slow_stream_is_a_healthy_one(serve: Serve) -> None:
-    """Ten events, each later than the last by a good part of the idle limit, and together much longer than it."""
+    """Each event comes well within the idle limit of the last; together they take longer than it."""
     server = serve(
         Reply(
             *streamed(events(ROLE)).steps[:-1],
-            Drip(chunk_of(event(HEL)), 0.04, 10),
+            Drip(chunk_of(event(HEL)), 0.05, 15),
             chunk_of(events(STOP) + DONE),
             LAST_CHUNK,
         )
     )
-    assert ask(server.base_url, limits=LIMITS).read().content == "Hel" * 10
+    assert ask(server.base_url, limits=Limits(ttft_timeout_s=0.5, idle_timeout_s=0.5)).read().content == "Hel" * 15
 
 
 @pytest.mark.parametrize(
     ("progress", "error"), [("event", StalledError), ("comment", TruncatedError), ("byte", TruncatedError)]
 )
 def test_comments_keep_a_stream_alive_only_if_told(progress: Any, error: type[ChatError], serve: Serve) -> None:
-    server = serve(Reply(*streamed(events(ROLE, HEL)).steps[:-1], Drip(chunk_of(b": ping\n\n"), 0.02, 20), LAST_CHUNK))
-    limits = Limits(ttft_timeout_s=0.2, idle_timeout_s=0.2, progress=progress)
+    server = serve(Reply(*streamed(events(ROLE, HEL)).steps[:-1], Drip(chunk_of(b": ping\n\n"), 0.03, 20), LAST_CHUNK))
+    limits = Limits(ttft_timeout_s=30, idle_timeout_s=0.3, progress=progress)
     with pytest.raises(ChatError) as caught:
         ask(server.base_url, limits=limits).read()
     assert type(caught.value) is error
@@ -421,9 +429,10 @@ def test_comments_keep_a_stream_alive_only_if_told(progress: Any, error: type[Ch
 def test_the_time_of_the_caller_does_not_count(serve: Serve) -> None:
     server = serve(streamed(events(ROLE), events(HEL), events(LO), events(STOP) + DONE))
     waited = threading.Event()
-    stream = ask(server.base_url, limits=Limits(ttft_timeout_s=0.1, idle_timeout_s=0.1))
-    for _ in stream:
-        waited.wait(0.15)
+    stream = ask(server.base_url, limits=Limits(ttft_timeout_s=0.3, idle_timeout_s=0.3))
+    for delta in stream:
+        if not delta.finish_reason:
+            waited.wait(0.35)
     assert stream.completion.content == "Hello"
 
 

@@ -23,6 +23,7 @@ ORDER = [
     "toolcalls",
     "parts",
     "accumulate",
+    "events",
     "sse",
     "reports",
     "whole",

@@ -13,7 +13,6 @@ import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from openai.lib.streaming.chat import ChatCompletionStreamState
 from pydantic import BaseModel
 
 from mockserver.reply import Reply
@@ -497,7 +496,7 @@ def test_curl(server: MockServer, options: list[str]) -> None:
     printed = curl("-N", *options, "-H", "Content-Type: application/json", "-d", body, url, url)
     assert printed.count("data: [DONE]\n\n") == 2
     assert printed.count('"content":" there"') == 2
-    assert [exchange.ended for exchange in server.requests] == ["complete", "complete"]
+    wait_until(lambda: [exchange.ended for exchange in server.requests] == ["complete", "complete"])
 
 
 @pytest.mark.skipif(CURL is None, reason="curl is not installed")
@@ -550,12 +549,10 @@ def test_for_any_reply_the_accumulated_stream_equals_the_whole_answer_equals_the
     server.reset()
     server.add(Scenario(name="any", reply=reply))
     whole = client.chat.completions.create(model=MODEL, messages=USER, n=n, logprobs=logprobs)
-    state = ChatCompletionStreamState()
-    for chunk in client.chat.completions.create(
-        model=MODEL, messages=USER, n=n, logprobs=logprobs, stream=True, stream_options={"include_usage": True}
-    ):
-        state.handle_chunk(chunk)
-    streamed = state.get_final_completion()
+    with helpers(client).stream(
+        model=MODEL, messages=USER, n=n, logprobs=logprobs, stream_options={"include_usage": True}
+    ) as stream:
+        streamed = stream.get_final_completion()
     assert [meaning(choice) for choice in streamed.choices] == [meaning(choice) for choice in whole.choices]
     assert streamed.usage == whole.usage
     for index, choice in enumerate(whole.choices):

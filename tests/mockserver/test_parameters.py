@@ -187,18 +187,18 @@ REFUSALS: list[Refusal] = [
         "but got an object with 17 properties instead.",
     ),
     Refusal(
-        {"metadata": {"k" * 70: "v"}},
-        f"metadata.{'k' * 70}",
+        {"metadata": {"k" * 65: "v"}},
+        f"metadata.{'k' * 65}",
         "property_name_above_max_length",
         "Invalid property name in 'metadata': 'kkk...kkk' is too long. Expected a string with maximum length 64, "
-        "but got a string with length 70 instead.",
+        "but got a string with length 65 instead.",
     ),
     Refusal(
-        {"metadata": {"k": "x" * 600}},
+        {"metadata": {"k": "x" * 513}},
         "metadata.k",
         "string_above_max_length",
         "Invalid 'metadata.k': string too long. Expected a string with maximum length 512, "
-        "but got a string with length 600 instead.",
+        "but got a string with length 513 instead.",
     ),
     # Response formats.
     absent("response_format.type", {"response_format": {}}),

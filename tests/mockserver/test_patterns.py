@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockserver import patterns
 from mockserver.dice import Dice
 from mockserver.patterns import LONGEST_TEXT, PatternError, read_pattern, spell, translate_pattern
 
@@ -120,3 +121,51 @@ def test_what_cannot_be_read_or_is_too_long_is_said(pattern: str, reason: str) -
 def test_reading_is_quiet_about_questionable_sets() -> None:
     # Python warns of a "possible nested set" here, and warnings are errors in these tests.
     assert read_pattern("[[a]")[0].search("[")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shortest", "longest"),
+    [
+        (r"^[a-z]{3,10}$", 0, None),
+        (r"^[a-z]{3,10}$", 10, 10),
+        (r"^a{2,3}b{2,3}$", 6, 6),
+        (r"^a{5}b*$", 7, 7),
+        (r"^\w+$", 50, 60),
+        (r"^(ab){2,}$", 8, 9),
+        (r"^x{2}$", 0, 2),
+        (r"^(a?){9}$", 0, 9),
+    ],
+)
+def test_an_ordinary_pattern_needs_one_attempt(
+    pattern: str, shortest: int, longest: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patterns, "ATTEMPTS", 1)
+    for seed in range(20):
+        assert spell(pattern, Dice(seed), shortest=shortest, longest=longest) is not None
+
+
+def test_spellings_differ_in_length_and_are_not_longer_than_need_be() -> None:
+    lengths = {len(spell("^[a-z]{3,99}$", Dice(seed)) or "") for seed in range(60)}
+    assert lengths == {3, 4, 5, 6, 7}
+    parts = {
+        tuple(map(len, (spell("^a+b+c+$", Dice(seed), shortest=12) or "").replace("b", " ").split()))
+        for seed in range(60)
+    }
+    assert len(parts) > 10
+
+
+def test_spellings_are_readable_where_they_may_be() -> None:
+    assert all(re.fullmatch("[a-z0-9]+", spell(r"^\S{8}$", Dice(seed)) or "") for seed in range(20))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count"), [("^[éß]$", 2), ("^[α-ω]$", 20), ("^[一-鿿]$", 40), ("^[Aé]$", 1), (r"^[^\x20-\x7e]$", 5)]
+)
+def test_sets_beyond_ascii_are_used_up(pattern: str, count: int) -> None:
+    assert len({spell(pattern, Dice(seed)) for seed in range(400)}) >= count
+
+
+def test_the_longest_text_is_spelled() -> None:
+    assert spell(f"^a{{{LONGEST_TEXT}}}$", Dice(0)) == "a" * LONGEST_TEXT
+    with pytest.raises(PatternError, match=f"needs {LONGEST_TEXT + 1} characters"):
+        spell(f"^a{{{LONGEST_TEXT + 1}}}$", Dice(0))

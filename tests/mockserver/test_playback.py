@@ -1,5 +1,7 @@
 import asyncio
+import itertools
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -12,7 +14,7 @@ from mockserver.errors import ConnectionNotLentError
 from mockserver.journal import Exchange
 from mockserver.playback import Playback, Player
 from mockserver.sse import SLICE_BYTES
-from mockserver.steps import Abort, End, HalfClose, Head, Hold, Repeat, Step, Write
+from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write
 from mockserver.transport import EXTENSION
 from tests.mockserver.wire import Wire, new_exchange
 
@@ -191,32 +193,18 @@ def test_a_client_that_leaves_while_it_does_not_read_is_noticed_and_the_journal_
     assert wire.ending == "dropped"
 
 
-# Repeat, hold, and the ends
+# Hold, and the ends
 
 
-def test_repeat_sends_the_same_bytes_until_the_size_is_out() -> None:
-    wire, exchange = play([Head(0.0, HEAD), Repeat(1.0, b"abc", every_s=0.5, size=8), End(1.0)])
-    assert times(wire) == [(0.0, HEAD), (1.0, b"abc"), (1.5, b"abc"), (2.0, b"ab")]
-    assert exchange.ended == "complete"
-    assert exchange.steps_played == 3
-
-
-def test_repeat_goes_on_until_the_client_leaves_and_then_sends_nothing_more() -> None:
-    wire, exchange = play([Repeat(0.0, b"x", every_s=1.0), End(0.0)], at={3.5: leaves("FIN")})
-    assert times(wire) == [(0.0, b"x"), (1.0, b"x"), (2.0, b"x"), (3.0, b"x")]
-    assert exchange.ended == "client left (FIN)"
-    assert exchange.bytes_sent == 4
-    assert exchange.steps_played == 0
-
-
-def test_repeat_without_a_pause_lets_the_loop_go_round() -> None:
+def test_an_endless_plan_lets_the_loop_go_round_and_ends_when_the_client_leaves() -> None:
     rounds = 0
 
     async def run() -> Exchange:
         nonlocal rounds
         clock = JumpClock()
         wire, exchange = Wire(clock), new_exchange()
-        task = asyncio.create_task(Player(wire.connection, exchange, clock, 0.0).play([Repeat(0.0, b"x")]))
+        endless = (Write(0.0, b"x", alone=True) for _ in itertools.count())
+        task = asyncio.create_task(Player(wire.connection, exchange, clock, 0.0).play(endless))
         for _ in range(50):
             await asyncio.sleep(0)
             rounds += 1
@@ -227,19 +215,32 @@ def test_repeat_without_a_pause_lets_the_loop_go_round() -> None:
 
     exchange = asyncio.run(run())
     assert exchange.ended == "client left (RST)"
-    assert rounds <= exchange.bytes_sent <= rounds * 20
+    assert exchange.bytes_sent <= rounds * 20
 
 
-@pytest.mark.parametrize("size", [None, 5])
-def test_repeat_of_nothing_is_nothing(size: int | None) -> None:
-    wire, exchange = play([Repeat(0.0, b"", size=size), End(0.0)])
-    assert wire.sends == []
+def test_a_plan_that_is_much_work_and_few_bytes_lets_the_loop_go_round() -> None:
+    rounds = 0
+
+    def slow_plan() -> Iterator[Step]:
+        for _ in range(20):
+            time.sleep(0.0015)
+            yield Write(0.0, b"x")
+        yield End(0.0)
+
+    async def run() -> Exchange:
+        nonlocal rounds
+        clock = JumpClock()
+        wire, exchange = Wire(clock), new_exchange()
+        task = asyncio.create_task(Player(wire.connection, exchange, clock, 0.0).play(slow_plan()))
+        while not task.done():
+            await asyncio.sleep(0)
+            rounds += 1
+        return exchange
+
+    exchange = asyncio.run(run())
     assert exchange.ended == "complete"
-
-
-def test_late_repeats_keep_their_due_times() -> None:
-    wire, _ = play([Repeat(0.0, b"x", every_s=1.0, size=5), End(0.0)], cost_s=2.5)
-    assert [at for at, _ in times(wire)] == [0.0, 2.5, 5.0, 7.5, 10.0]
+    assert [played.size for played in exchange.played] == [20], "what is due together still leaves together"
+    assert rounds >= 8
 
 
 def test_hold_sends_what_is_waiting_and_then_nothing_until_the_client_leaves() -> None:
@@ -312,7 +313,8 @@ def test_a_plan_that_stops_without_an_end_is_sent_whole_and_closed() -> None:
 # Leaving at any moment
 
 PLAN: list[Step] = [
-    Head(0.0, HEAD), Write(1.0, b"a"), Write(2.0, b"b", alone=True), Repeat(3.0, b"r", every_s=1.0, size=3), Write(6.0, b"c"),
+    Head(0.0, HEAD), Write(1.0, b"a"), Write(2.0, b"b", alone=True), Write(3.0, b"r"), Write(4.0, b"r"), Write(5.0, b"r"),
+    Write(6.0, b"c"),
 ]  # fmt: skip
 
 
@@ -326,9 +328,37 @@ def test_a_client_may_leave_at_any_moment(end: Step, how: str, after_s: float) -
     sends = [(0.0, HEAD), (1.0, b"a"), (2.0, b"b"), (3.0, b"r"), (4.0, b"r"), (5.0, b"r"), (6.0, b"c")]
     assert times(wire) == [(at, data) for at, data in sends if at < after_s]
     assert exchange.ended == ("stopped" if how == "stopped" else f"client left ({how})")
-    assert exchange.steps_played == sum(at < after_s for at in (0.0, 1.0, 2.0, 5.0, 6.0))
+    assert exchange.steps_played == sum(at < after_s for at, _ in sends)
     assert wire.ending == "dropped"
     assert wire.clock.now() == 100.0 + after_s, "it was noticed at once"
+
+
+@pytest.mark.parametrize(
+    ("how", "room", "end_due_s", "ended"),
+    [
+        ("FIN", None, 1.0, "complete"),
+        ("FIN", None, 1.5, "client left (FIN)"),  # the answer was to go on
+        ("FIN", 3, 1.0, "client left (FIN)"),  # it did not get everything
+        ("RST", None, 1.0, "client left (RST)"),  # nobody knows what it got
+    ],
+)
+def test_a_client_that_has_the_whole_answer_may_leave_before_its_end_is_noted(
+    how: str, room: int | None, end_due_s: float, ended: str
+) -> None:
+    class Hasty(Wire):
+        def take(self, data: bytes) -> int:
+            taken = super().take(data)
+            self.connection.leave(how)
+            return taken
+
+    async def run() -> Exchange:
+        clock = JumpClock()
+        wire, exchange = Hasty(clock, room), new_exchange()
+        await Player(wire.connection, exchange, clock, 0.0).play([Write(1.0, b"abcd"), End(end_due_s)])
+        assert wire.ending == ("goes on" if ended == "complete" else "dropped")
+        return exchange
+
+    assert asyncio.run(run()).ended == ended
 
 
 def test_a_client_that_left_before_the_plan_begins_gets_nothing() -> None:
@@ -392,7 +422,7 @@ def cancel(task: "asyncio.Task[None]") -> None:
     assert task.cancel(), "it is still playing"
 
 
-@pytest.mark.parametrize("last", [Hold(1.0), Repeat(1.0, b"x"), HalfClose(1.0)])
+@pytest.mark.parametrize("last", [Hold(1.0), HalfClose(1.0)])
 def test_the_response_returns_quietly_when_it_is_cancelled(last: Step) -> None:
     wire, exchange = respond([Head(0.0, HEAD), last], lambda task, _: cancel(task))
     assert exchange.ended == "stopped"

@@ -112,6 +112,8 @@ SELF: Schema = {"$ref": "#"}
         ({"anyOf": [node(a=LEAF)]}, 2),
         ({"allOf": [LEAF, {"anyOf": [node()]}]}, 2),
         ({"enum": [{"deep": {}}]}, 0),
+        (node(a=False) | {"enum": [1]}, 0),
+        (node(a=False) | {"const": 1}, 0),
         (node(next=SELF), inf),
         (node(next={"anyOf": [SELF, {"type": "null"}]}), 2),
         (node(children={"type": "array", "items": SELF}), 1),

@@ -1,0 +1,22 @@
+"""httpx-sse with httpx: events from `connect_sse`, their data read as JSON until [DONE]."""
+
+import json
+
+import httpx
+from httpx_sse import connect_sse
+
+LACKS = ("retries",)
+client = httpx.Client()
+
+
+def ask(case, outcome):
+    url = f"{case.base_url}/chat/completions"
+    with connect_sse(client, "POST", url, json=case.request, timeout=case.timeout_s) as source:
+        source.response.raise_for_status()
+        for event in outcome.each(source.iter_sse()):
+            if event.data == "[DONE]":
+                break
+            chunk = json.loads(event.data)
+            if "error" in chunk:
+                raise RuntimeError(chunk["error"])
+            outcome.add_chunk(chunk)

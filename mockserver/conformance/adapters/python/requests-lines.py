@@ -1,0 +1,24 @@
+"""A loop written by hand over `iter_lines` of requests, as tutorials show it."""
+
+import json
+
+import requests
+
+LACKS = ("retries",)
+session = requests.Session()
+
+
+def ask(case, outcome):
+    url = f"{case.base_url}/chat/completions"
+    with session.post(url, json=case.request, stream=True, timeout=case.timeout_s) as response:
+        response.raise_for_status()
+        for line in outcome.each(response.iter_lines()):
+            if not line.startswith(b"data:"):
+                continue
+            data = line.removeprefix(b"data:").strip()
+            if data == b"[DONE]":
+                break
+            chunk = json.loads(data)
+            if "error" in chunk:
+                raise RuntimeError(chunk["error"])
+            outcome.add_chunk(chunk)
