@@ -17,8 +17,8 @@ class Deadline(NamedTuple):
     """A point in time, `at_s`, and the limit that puts it there; never, if `at_s` is infinite."""
 
     at_s: float
-    limit: str = ""
-    limit_s: float = math.inf
+    limit: str
+    limit_s: float
 
     @property
     def error(self) -> StalledError:
@@ -33,8 +33,11 @@ class Waiting:
     """Keeps the clocks of one call: `limits.Limits` says what each means."""
 
     def __init__(self, limits: Limits, now_s: float) -> None:
-        self._limits = limits
-        self._began_s = now_s
+        self._progress = limits.progress
+        self._ttft_s = math.inf if limits.ttft_timeout_s is None else limits.ttft_timeout_s
+        self._idle_s = math.inf if limits.idle_timeout_s is None else limits.idle_timeout_s
+        self._total_s = math.inf if limits.total_timeout_s is None else limits.total_timeout_s
+        self._end_s = now_s + self._total_s
         self._since_s = now_s
         self._has_token = False
 
@@ -48,29 +51,25 @@ class Waiting:
 
         `event`, `comment`: whether they completed one. `token`: whether a token has come by now.
         """
-        counts = {"event": event, "comment": event or comment, "byte": True}[self._limits.progress]
-        first_token = token and not self._has_token
-        waits_for_token = not token and self._limits.progress == "event"
+        if self._progress == "event":
+            # Before the first token nothing restarts the limit: it runs from the request. The first token itself does.
+            counts = token and (event or not self._has_token)
+        else:
+            counts = self._progress == "byte" or event or comment
         self._has_token = token
-        if first_token or (counts and not waits_for_token):
+        if counts:
             self._since_s = back_s
-            return True
-        self._since_s += back_s - arrived_s
-        return False
+        else:
+            self._since_s += back_s - arrived_s
+        return counts
 
     @property
     def deadline(self) -> Deadline:
         """The limit that runs out first."""
-        limits = self._limits
-        limit, limit_s = ("idle", limits.idle_timeout_s) if self._has_token else ("ttft", limits.ttft_timeout_s)
-        deadlines = [Deadline(math.inf)]
-        if limit_s is not None:
-            deadlines.append(Deadline(self._since_s + limit_s, limit, limit_s))
-        if limits.total_timeout_s is not None:
-            deadlines.append(Deadline(self._began_s + limits.total_timeout_s, "total", limits.total_timeout_s))
-        return min(deadlines)
+        limit, limit_s = ("idle", self._idle_s) if self._has_token else ("ttft", self._ttft_s)
+        at_s = self._since_s + limit_s
+        return Deadline(at_s, limit, limit_s) if at_s <= self._end_s else Deadline(self._end_s, "total", self._total_s)
 
     def allows(self, wait_s: float, now_s: float) -> bool:
         """Whether `wait_s` seconds from now there is still time for another request."""
-        total_s = self._limits.total_timeout_s
-        return total_s is None or now_s + wait_s < self._began_s + total_s
+        return now_s + wait_s < self._end_s

@@ -126,7 +126,8 @@ class Exchange:
     def _read_stream(self, waiting: Waiting) -> Talk:
         reader = self._reader
         while not reader.done:
-            data = yield Read(waiting.deadline.at_s)
+            deadline = waiting.deadline
+            data = yield Read(deadline.at_s)
             arrived_s = self._clock()
             if isinstance(data, Fault):
                 raise explain_broken(data, waiting) from data.cause
@@ -137,7 +138,6 @@ class Exchange:
             for delta in reader.feed(data, arrived_s):
                 self._gave_delta = True
                 yield delta
-            deadline = waiting.deadline
             restarted = waiting.receive(
                 arrived_s,
                 self._clock(),

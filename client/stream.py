@@ -27,7 +27,7 @@ from client.completion import Completion, Delta
 from client.limits import Limits
 from client.retry import Retries
 from client.steps import Drain, Fault, Head, Read, Release, Send, Step
-from client.transport import DeadlineTransport, QuickAsyncTransport, until
+from client.transport import DeadlineTransport, QuickAsyncTransport, Until
 
 __all__ = ["AsyncChatStream", "ChatStream", "astream_chat", "open_http", "open_http_async", "stream_chat"]
 
@@ -162,7 +162,7 @@ class ChatStream(Call):
         longest_s = max(self._limits.ttft_timeout_s or math.inf, self._limits.idle_timeout_s or math.inf)
         read_timeout_s = None if isinstance(http, DeadlineClient) or longest_s == math.inf else longest_s
         request = self._build(http, read_timeout_s)
-        with until(step.deadline_s):
+        with Until(step.deadline_s):
             self._response = http.send(request, stream=True, follow_redirects=False)
         self._body = self._response.iter_bytes()
         return Head(self._response.status_code, dict(self._response.headers))
@@ -170,7 +170,7 @@ class ChatStream(Call):
     def _read(self, step: Read | Drain) -> bytes | Fault:
         if isinstance(step, Drain) and not isinstance(self._http or self._own_http, DeadlineClient):
             return Fault("timeout", "a wait without a deadline")
-        with until(step.deadline_s):
+        with Until(step.deadline_s):
             return next(self._body, b"")
 
     def _release(self) -> None:

@@ -2,9 +2,9 @@
 
 httpx2 limits each read for itself, so a server that sends a byte now and then is never late. Async code cancels the wait from
 outside; blocking code cannot, so here the socket's own timeout is shortened to what is left before each call. The deadline is a
-context variable, set around the call that may block (`until`), and read by the network backend below httpcore2's pool:
+context variable, set around the call that may block (`Until`), and read by the network backend below httpcore2's pool:
 
-    with until(deadline_s):
+    with Until(deadline_s):
         response = http.send(request, stream=True)
 
 Proxies named by the environment are not used: they have no place between a test and its server on the loopback. Whoever needs
@@ -13,36 +13,40 @@ one passes an httpx2 client of his own.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any
 
 import httpcore2
 import httpx2
 
-__all__ = ["DeadlineTransport", "QuickAsyncTransport", "until"]
+__all__ = ["DeadlineTransport", "QuickAsyncTransport", "Until"]
 
 DEADLINE_S: ContextVar[float] = ContextVar("deadline_s", default=math.inf)
 MAX_CONNECTIONS = 100
 KEEPALIVE_EXPIRY_S = 5.0
 
 
-@contextlib.contextmanager
-def until(deadline_s: float) -> Iterator[None]:
+class Until:
     """Let no wait inside go on past `deadline_s` of `time.monotonic`; infinity for no deadline."""
-    token = DEADLINE_S.set(deadline_s)
-    try:
-        yield
-    finally:
-        DEADLINE_S.reset(token)
+
+    __slots__ = ("_deadline_s", "_token")
+
+    def __init__(self, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+
+    def __enter__(self) -> None:
+        self._token = DEADLINE_S.set(self._deadline_s)
+
+    def __exit__(self, *_: object) -> None:
+        DEADLINE_S.reset(self._token)
 
 
 class DeadlineTransport(httpx2.HTTPTransport):
-    """HTTP/1.1 over TCP and TLS with a pool of connections, as `httpx2.HTTPTransport` has it, under the deadline of `until`."""
+    """HTTP/1.1 over TCP and TLS with a pool of connections, as `httpx2.HTTPTransport` has it, under the deadline of `Until`."""
 
     def __init__(self) -> None:
         # Without the base's own __init__: it would build a pool only to have it replaced, and read certificates that a plain

@@ -108,10 +108,13 @@ class LoopServer(uvicorn.Server):
             self._stop.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
+        # asyncio forgets to close a socket that it has accepted and not yet set up when its server is closed.
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().remove_reader(self._listener)
         for _ in range(_ACCEPTING_ROUNDS):
             await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
         while self.server_state.connections:  # their loss is told in the next rounds
             for connection in list(self.server_state.connections):
                 connection.stop()  # type: ignore[union-attr]

@@ -55,9 +55,9 @@ class Expected:
     """What a right consumer reports.
 
     `right` is `same` (the outcome, without an error), `error` (an error; text it kept is a prefix of the outcome's), or
-    `either`. `because` says what of the delivery decides so. `literally` is what the events say as they came, where that is
-    as right: no consumer can know of an event that was dropped, doubled or swapped. `told`: the server itself says that
-    the answer is not good, be it by an event, a status or a content type.
+    `either`. `because` says what of the delivery decides so. `literally` has for content what the events say as they came,
+    where that is as right: no consumer can know of an event that was dropped, doubled or swapped. `told`: the server itself
+    says that the answer is not good, be it by an event, a status or a content type.
     """
 
     right: Right
@@ -79,8 +79,7 @@ def expect(stream: Stream) -> Expected:
     for fault in stream.faults:
         rights.append((fault.right_in(landmarks), str(fault.__struct_config__.tag)))
         hidden |= set(fault.hides_in(landmarks))
-    literally = _read_literally(stream) if "content" in hidden else None
-    hidden = (hidden - {"content"}) | set(delivery.hides)
+    hidden |= set(delivery.hides)
     rights += [(insert.right, "an insertion") for insert in delivery.inserts]
     if delivery.raw is not None:
         rights.append((delivery.raw.right, "the raw stream"))
@@ -93,7 +92,9 @@ def expect(stream: Stream) -> Expected:
     right: Right = max((right for right, _ in rights), key=_SEVERITY.__getitem__)
     right = delivery.right or right
     because = tuple(name for own, name in rights if name and own == right)
-    return Expected(right, make_outcome(stream, hidden), because, literally, right == "error" and _is_told(stream))
+    outcome = make_outcome(stream, hidden - {"content"})
+    literally = _with_texts(outcome, _read_texts(stream)) if "content" in hidden else None
+    return Expected(right, outcome, because, literally, _is_told(stream))
 
 
 def _find_landmarks(stream: Stream) -> Landmarks:
@@ -184,8 +185,8 @@ def _differ(one: Iterable[Event], other: Iterable[Event]) -> bool:
     return first != second or len(first) == _COMPARED_EVENTS
 
 
-def _read_literally(stream: Stream) -> dict[str, Any]:
-    """What the events of a stream say as they come, by OpenAI's rule: deltas are appended. All that is no text is `ANY`."""
+def _read_texts(stream: Stream) -> list[str]:
+    """The text of each choice as the events of a stream say it, by OpenAI's rule: deltas are appended."""
     said = ["" for _ in stream.completion.choices]
     for event in stream.events():
         try:
@@ -195,9 +196,13 @@ def _read_literally(stream: Stream) -> dict[str, Any]:
                 said[choice["index"]] += choice["delta"].get("content") or ""
         except (msgspec.DecodeError, LookupError, TypeError):
             continue
-    choices = [{**dict.fromkeys(FIELDS, ANY), "content": text} for text in said]
-    shared = {"usage": ANY, "error": None}
-    return {**choices[0], **shared} if len(choices) == 1 else {"choices": choices, **shared}
+    return said
+
+
+def _with_texts(outcome: dict[str, Any], texts: list[str]) -> dict[str, Any]:
+    if "choices" not in outcome:
+        return {**outcome, "content": texts[0]}
+    return {**outcome, "choices": [{**c, "content": t} for c, t in zip(outcome["choices"], texts, strict=True)]}
 
 
 def compare(expected: Any, got: Any, place: str = "") -> Iterator[str]:

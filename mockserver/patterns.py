@@ -68,7 +68,9 @@ def spell(
         raise PatternError(f"needs {least} characters, and no text longer than {LONGEST_TEXT} is made")
     for attempt in range(ATTEMPTS):
         spare = max(0, min(max(shortest - least, 0) + dice.roll(5, attempt), most - least))
-        spelled = _Speller(dice.at(attempt), spare, _POOLS[attempt]).spell(tree)
+        spelled = _Speller(
+            dice.at(attempt), spare, _POOLS[attempt], greedy=shortest > least and attempt % 2 == 0
+        ).spell(tree)
         for text in (spelled,) if whole else _paddings(spelled, shortest):
             if shortest <= len(text) <= most and matches(text) and accept(text):
                 return text
@@ -107,10 +109,15 @@ def _paddings(text: str, shortest: int) -> Iterator[str]:
 
 
 class _Speller:
-    """Spells out one tree once. `spare` is how many characters repetitions may add to the least that they need."""
+    """Spells out one tree once.
 
-    def __init__(self, dice: Dice, spare: int, pool: str) -> None:
+    `spare` is how many characters repetitions may add to the least that they need; they take all they can if `greedy`, else
+    they leave some to those that come after.
+    """
+
+    def __init__(self, dice: Dice, spare: int, pool: str, *, greedy: bool) -> None:
         self._dice = dice
+        self._greedy = greedy
         self._spare = spare
         self._pool = pool
         self._rolls = 0
@@ -162,8 +169,8 @@ class _Speller:
             # What may be empty need not be said as often as it is asked for: the rest are empty.
             least, width = min(least, 8), 1
         more = min(most - least, self._spare // width)
-        # Every other repetition leaves something to those that come after it.
-        more = self.roll(more + 1) if more and self.roll(2) and self._rolls > 2 else more
+        if more and not self._greedy:
+            more = self.roll(more + 1)
         self._spare -= more * width
         return "".join(self.spell(tree) for _ in range(least + more))
 

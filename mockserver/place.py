@@ -147,6 +147,6 @@ def _is_at(place: Place, piece: Slice, is_last_finish: bool) -> bool:
     """Whether a slice is of the event that the place is about; `after_headers` is about the head."""
     if place.target is None:
         return piece.kind == "head"
-    if place.target.value == "finish" and not is_last_finish:
+    if place.target.value == "finish" and not is_last_finish and piece.kind != "whole":
         return False
     return place.target.names(piece.event, piece.kind)

@@ -5,6 +5,9 @@ escape. Order of the checks, as there: JSON, model, messages there at all, unkno
 parameter, combinations, the conversation as a whole.
 """
 
+import json
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any, Literal
 
 import msgspec
@@ -20,7 +23,7 @@ MAX_DEPTH = 128
 _decoder = msgspec.json.Decoder()
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A request that passed every check. Defaults are the API's; what the server does not use itself is in `raw`."""
 
     model: str
@@ -53,6 +56,12 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     store: bool = False
     user: str | None = None
     metadata: dict[str, str] = {}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells requests apart: all they ask for, but not whether to stream, for the answer is the same one."""
+        asks = {key: value for key, value in self.raw.items() if key not in ("stream", "stream_options")}
+        return blake2b(json.dumps(asks, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 class OfferedTool(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,30 +2,42 @@
 
 import logging
 import re
+from functools import lru_cache
 
+import msgspec
 from starlette.types import Scope
 
 from mockserver.api.service import Asked, Service
 from mockserver.errors import RequestError
 from mockserver.matching import match
-from mockserver.plan import Plan, plan_turn
-from mockserver.request import parse_request
+from mockserver.plan import Plan
+from mockserver.request import ChatRequest, parse_request
 from mockserver.scenario import Turn
 
 log = logging.getLogger("mockserver")
 
+GET_BODY = msgspec.json.encode(
+    {
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "user", "content": "Hello"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+)
+"""What a GET of a scenario's URL asks, unless the server was told otherwise."""
+
+_KEPT_BYTES = 16 * 1024
 _SCENARIO_PATH = re.compile(r"/scenarios/([^/]+)/")
 _DEPLOYMENT_PATH = re.compile(r"/deployments/([^/]+)/chat/completions$")
 
 
 def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
     """The plan of the answer to a chat request: match, count, plan. Raises `RequestError` as the real API answers."""
-    check_method(asked, "POST")
+    named = _SCENARIO_PATH.match(asked.path)
+    check_method(asked, "POST", *(("GET",) if named else ()))
     check_key(service, asked)
     exchange = asked.exchange
-    deployment = _DEPLOYMENT_PATH.search(asked.path)
-    exchange.chat = request = parse_request(asked.body, model=deployment[1] if deployment else None)
-    named = _SCENARIO_PATH.match(asked.path)
+    exchange.chat = request = _read_request(service, asked, named[1] if named else None)
     matched = match(service.scenarios, request, asked.headers, named[1] if named else None, service.state)
     exchange.why = matched.why
     scenario = matched.scenario
@@ -38,13 +50,28 @@ def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
                 code="no_scenario_matches",
             )
         log.info("%s: no scenario matches, the reply is made from the request: %s", asked.path, matched.why)
-        return plan_turn(Turn(), request, service.terms(asked))
+        return service.plan(Turn(), request, asked, service.terms(asked), repeats=True)
     exchange.scenario = scenario.name
     if request.model != scenario.name:
         check_model(service, request.model)
     limits = service.charge(scenario, request)
     turn = scenario.turn(service.state.next_turn(scenario.name))
-    return plan_turn(turn, request, service.terms(asked, scenario, limits))
+    terms = service.terms(asked, scenario, limits)
+    return service.plan(turn, request, asked, terms, repeats=not scenario.sequence)
+
+
+def _read_request(service: Service, asked: Asked, named: str | None) -> ChatRequest:
+    """The request that is asked; a GET of a scenario's URL, all that some event parsers can do, asks for a plain stream."""
+    if asked.method == "GET":
+        return parse_request(service.settings.get_bodies.get(named or "", GET_BODY))
+    deployment = _DEPLOYMENT_PATH.search(asked.path)
+    parse = parse_request if len(asked.body) > _KEPT_BYTES else _parse_again
+    return parse(asked.body, model=deployment[1] if deployment else None)
+
+
+@lru_cache(256)
+def _parse_again(body: bytes, model: str | None) -> ChatRequest:
+    return parse_request(body, model=model)
 
 
 def check_method(asked: Asked, *allowed: str) -> None:

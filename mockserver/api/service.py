@@ -1,7 +1,6 @@
 """What all endpoints share: the scenarios, the memory, the journal, the clock, and the way of one request through them."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +15,13 @@ from mockserver.errors import RequestError
 from mockserver.ids import IdGenerator, make_id
 from mockserver.journal import Exchange, Journal
 from mockserver.limits import tell_limits
-from mockserver.plan import Plan, Terms, plan_refusal
+from mockserver.plan import Plan, Terms, plan_refusal, plan_turn
 from mockserver.playback import Playback
 from mockserver.request import ChatRequest
-from mockserver.scenario import Scenario
+from mockserver.scenario import Scenario, Turn
 from mockserver.state import State
 from mockserver.steps import Write
+from mockserver.template import Templates, varies_with_ordinal
 from mockserver.tokens import Tokenizer, count_prompt_tokens, split_text
 from mockserver.transport import borrow
 
@@ -36,7 +36,7 @@ class Settings:
     """What a server was told at its start.
 
     `models`: the models there are (empty: all). `strict`: a request that no scenario matches gets a 404. `time_scale`
-    stretches all pauses; 0 plays them at once.
+    stretches all pauses; 0 plays them at once. `get_bodies`: what a GET of a scenario's URL asks, by the scenario's name.
     """
 
     api_key: str | None = None
@@ -47,6 +47,7 @@ class Settings:
     tokenizer: Tokenizer = split_text
     clock: Clock = field(default_factory=RealClock)
     ids: IdGenerator = make_id
+    get_bodies: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,28 @@ class Service:
 
     def __init__(self, settings: Settings, scenarios: tuple[Scenario, ...] = ()) -> None:
         self.settings = settings
+        self.templates = Templates()
         self.scenarios = scenarios
         self.state = State()
         self.state.expect(scenarios)
         self.journal = Journal()
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """All scenarios, in the order in which they are asked."""
+        return self._scenarios
+
+    @scenarios.setter
+    def scenarios(self, scenarios: tuple[Scenario, ...]) -> None:
+        self._scenarios = scenarios
+        self.templates.clear()
+
+    def plan(self, turn: Turn, request: ChatRequest, asked: Asked, terms: Terms, repeats: bool) -> Plan:
+        """The plan of a turn; kept as a template where the turn `repeats` and only ids would differ the next time."""
+        if not repeats or terms.headers or varies_with_ordinal(turn):
+            return plan_turn(turn, request, terms)
+        key = (asked.exchange.scenario, asked.body, terms.http_version, terms.keep_alive, int(terms.wall_s))
+        return self.templates.plan(key, lambda own: plan_turn(turn, request, own), terms)
 
     def meet(self) -> Literal["close", "reset", "stall"] | None:
         """What becomes of a connection that has just been made; None: it is served.
@@ -118,11 +137,8 @@ class Service:
 
 def _fingerprint(asked: Asked) -> str:
     """What tells requests apart: all they ask for, but not whether the answer is to be streamed, for it is the same one."""
-    said = asked.body
-    if asked.exchange.chat is not None:
-        asks = {key: value for key, value in asked.exchange.chat.raw.items() if key not in ("stream", "stream_options")}
-        said = json.dumps(asks, sort_keys=True).encode()
-    return blake2b(said, digest_size=8).hexdigest()
+    chat = asked.exchange.chat
+    return blake2b(asked.body, digest_size=8).hexdigest() if chat is None else chat.fingerprint
 
 
 MakePlan = Callable[[Service, Asked, Scope], Plan]

@@ -40,8 +40,9 @@ app = typer.Typer(
 
 
 def _with_examples(text: str, examples: str) -> str:
-    """A help text with its examples, which keep their lines: in an epilog typer joins them before 0.26."""
-    return f"{cleandoc(text)}\n\n{examples}"
+    """A help text, its paragraphs joined, with its examples, which keep their lines: in an epilog older typers join them."""
+    paragraphs = [" ".join(paragraph.split()) for paragraph in cleandoc(text).split("\n\n")]
+    return "\n\n".join([*paragraphs, examples])
 
 
 def _print_version(wanted: bool) -> None:

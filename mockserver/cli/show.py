@@ -55,8 +55,6 @@ def show(
 
 
 def _make_plan(scenario: str, files: list[str], request: str | None, seed: int, turn: int) -> "tuple[Plan, Any, str]":
-    from hashlib import blake2b
-
     from mockserver.cli.finding import find_scenario
     from mockserver.errors import RequestError, UsageError
     from mockserver.plan import Terms, plan_turn
@@ -71,9 +69,8 @@ def _make_plan(scenario: str, files: list[str], request: str | None, seed: int, 
         asked = parse_request(body)
     except RequestError as error:
         raise UsageError(f"the request {request} would be refused: {error}") from error
-    fingerprint = blake2b(body, digest_size=8).hexdigest()
     own_seed = found.seed if found.seed is not None else seed
-    terms = Terms(seed=f"{own_seed}/{found.name}/{fingerprint}", ordinal=turn - 1, wall_s=1_700_000_000.0)
+    terms = Terms(seed=f"{own_seed}/{found.name}/{asked.fingerprint}", ordinal=turn - 1, wall_s=1_700_000_000.0)
     return plan_turn(found.turn(turn - 1), asked, terms), asked, found.name
 
 

@@ -104,7 +104,8 @@ def find_event(
         if where == "here":
             where = "after"
         elif where == "before" and wanted.names(number, event.kind):
-            where = "here" if wanted.value != "finish" or finishes == around.choices else "before"
+            is_last = wanted.value != "finish" or event.kind == "whole" or finishes == around.choices
+            where = "here" if is_last else "before"
         yield where, event
 
 

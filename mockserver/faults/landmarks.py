@@ -49,9 +49,11 @@ class Landmarks:
 
 
 LONG_STREAM = Landmarks(
-    kinds=("role", *["delta"] * 1000, "finish", "usage", "done"), ends=tuple(range(300, 300 * 1004 + 1, 300))
+    kinds=("role", *["delta"] * 1000, "finish", "usage", "done"),
+    ends=tuple(range(300, 300 * 1004 + 1, 300)),
+    flush="event",
 )
-"""A stream of a thousand tokens: where a verdict is asked for without a stream at hand."""
+"""A stream of a thousand tokens, coded: where a verdict is asked for without a stream at hand."""
 
 
 def find_landmarks(body: Iterable[Slice], flush: Literal["event", "end"] | None = None) -> Landmarks:

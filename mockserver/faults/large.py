@@ -101,7 +101,10 @@ class GzipBomb(Fault, frozen=True, tag="gzip_bomb"):
 
 
 class LargeEvent(Fault, frozen=True, tag="large_event"):
-    """At the place comes a chunk as large as told, in one line: it says nothing, and has a member `padding` of many x."""
+    """At the place comes a chunk as large as told, in one line: it says nothing, and has a member `padding` of many x.
+
+    Inside an event is before it.
+    """
 
     arrow: ClassVar[FaultArrow] = "body"
     sent_by: ClassVar[str] = "servers that send images, long arguments or whole messages in one chunk"
@@ -112,8 +115,9 @@ class LargeEvent(Fault, frozen=True, tag="large_event"):
         return "same"
 
     def on_body(self, body: Iterable[Slice], around: Around) -> Iterator[Slice]:
+        at = Place("before_event", self.at.event) if self.at.kind == "inside_event" else self.at
         sent = not around.chunk
-        for behind, piece in split_at(self.at, body, around.choices, in_body=True):
+        for behind, piece in split_at(at, body, around.choices, in_body=True):
             if behind and not sent:
                 sent = True
                 yield from self._event(around.chunk, piece.due_s)

@@ -39,9 +39,8 @@ def _join_choices(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 
 def _fits(held: Chunk, chunk: Chunk) -> bool:
-    indexes = {choice["index"] for choice in held.data["choices"]}
     together = (held.kind, held.due_s) == (chunk.kind, chunk.due_s) and chunk.kind in ("role", "delta")
-    return together and not any(choice["index"] in indexes for choice in chunk.data["choices"])
+    return together and bool(held.data["choices"][-1]["index"] < chunk.data["choices"][0]["index"])
 
 
 def _add_nulls(choice: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from mockserver.chunks import Chunk
 from mockserver.quirks.quirk import Quirk, drop, drop_null, each_choice, each_delta, put, put_missing
 
+_CALLS = ("tool_calls", "function_call")
+
 
 def _role_with_content(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """Send no role delta of its own: the first delta of each choice carries the role."""
@@ -14,7 +16,7 @@ def _role_with_content(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         choice = chunk.data["choices"][0] if chunk.data["choices"] else None
         if choice is None:
             yield chunk
-        elif chunk.kind == "role" and "tool_calls" not in choice["delta"]:
+        elif chunk.kind == "role" and not set(_CALLS) & choice["delta"].keys():
             held[choice["index"]] = choice["delta"]
         elif role := held.pop(choice["index"], None):
             choice["delta"] = {key: value for key, value in role.items() if value} | choice["delta"]
@@ -30,12 +32,12 @@ def _role_alone(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
             yield chunk
             continue
         choice = chunk.data["choices"][0]
-        calls = choice["delta"].pop("tool_calls", None)
+        calls = {key: choice["delta"].pop(key) for key in _CALLS if key in choice["delta"]}
         if choice["delta"].get("content") is None and choice["delta"].get("refusal") != "":
             choice["delta"]["content"] = ""
         yield chunk
         if calls:
-            yield Chunk({**chunk.data, "choices": [{**choice, "delta": {"tool_calls": calls}}]}, chunk.due_s, "delta")
+            yield Chunk({**chunk.data, "choices": [{**choice, "delta": calls}]}, chunk.due_s, "delta")
 
 
 def _null_content(delta: dict[str, Any]) -> None:

@@ -213,7 +213,6 @@ SAME: dict[str, tuple[list[dict[str, Any]], Completion]] = {
                         {"type": "text", "text": "lo"},
                         {"type": "image", "url": "u"},
                         5,
-                        5,
                     ]
                 }
             ),

@@ -7,7 +7,7 @@ import httpcore2
 import httpx2
 import pytest
 
-from client.transport import DeadlineBackend, DeadlineStream, DeadlineTransport, QuickAsyncTransport, time_left, until
+from client.transport import DeadlineBackend, DeadlineStream, DeadlineTransport, QuickAsyncTransport, Until, time_left
 from tests.client.conftest import Serve
 from tests.client.wire import HOLD, Drip, Reply, head, whole
 
@@ -50,18 +50,18 @@ def test_the_inner_name_that_the_transports_rest_on_is_still_there() -> None:
 def test_without_a_deadline_the_timeout_stands() -> None:
     assert time_left(None, ValueError) is None
     assert time_left(3.0, ValueError) == 3.0
-    with until(math.inf):
+    with Until(math.inf):
         assert time_left(3.0, ValueError) == 3.0
 
 
 def test_the_earlier_of_timeout_and_deadline_counts() -> None:
-    with until(time.monotonic() + 100):
+    with Until(time.monotonic() + 100):
         assert time_left(3.0, ValueError) == 3.0
         left_s = time_left(None, ValueError)
         assert left_s is not None
         assert 99 < left_s <= 100
         assert time_left(500.0, ValueError) == pytest.approx(100, abs=1)
-        with until(PAST_S), pytest.raises(KeyError):
+        with Until(PAST_S), pytest.raises(KeyError):
             time_left(None, KeyError)
         assert time_left(3.0, ValueError) == 3.0
     assert time_left(None, ValueError) is None
@@ -71,13 +71,13 @@ def test_every_call_of_a_connection_keeps_the_deadline() -> None:
     told = Told()
     stream = DeadlineStream(told)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with until(time.monotonic() + 100):
+    with Until(time.monotonic() + 100):
         assert stream.read(2, 200) == b"xx"
         stream.write(b"x", 200)
         assert isinstance(stream.start_tls(context, "host", 200), DeadlineStream)
     assert [name for name, _ in told.calls] == ["read", "write", "start_tls"]
     assert all(timeout is not None and timeout <= 100 for _, timeout in told.calls)
-    with until(PAST_S):
+    with Until(PAST_S):
         with pytest.raises(httpcore2.ReadTimeout):
             stream.read(2)
         with pytest.raises(httpcore2.WriteTimeout):
@@ -97,7 +97,7 @@ def test_every_call_of_a_connection_keeps_the_deadline() -> None:
 def test_a_request_ends_at_the_deadline_however_the_server_drags_its_feet(reply: Reply, serve: Serve) -> None:
     server = serve(reply)
     with httpx2.Client(transport=DeadlineTransport()) as http:
-        with until(time.monotonic() + 0.1), pytest.raises(httpx2.ReadTimeout):
+        with Until(time.monotonic() + 0.1), pytest.raises(httpx2.ReadTimeout):
             http.get(server.base_url)
         assert server.left.wait(10)
 

@@ -195,6 +195,8 @@ FAULT_OPTIONS: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
         **_AT,
         "shape": st.sampled_from(("object", "chunk", "flat", "named", "typed", "unframed", "plain_text", "bare_line")),
         "then": st.sampled_from(("end", "done", "close", "go_on")),
+        "message": st.sampled_from(("Overloaded", "é")),
+        "code": st.just("overloaded"),
     },
     "other_body": {
         "what": st.sampled_from(("html", "error", "completion")),

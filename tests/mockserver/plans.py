@@ -72,6 +72,7 @@ class Reading:
     body: bytes = b""
     contents: list[str] = field(default_factory=list)
     finishes: list[str] = field(default_factory=list)
+    finished: set[int] = field(default_factory=set)
     usage: Any = None
     is_done: bool = False
     is_complete: bool = False
@@ -116,8 +117,8 @@ def _decode(reading: Reading, raw: bytes) -> None:
         return
     unpack, body = decoder(coding), bytearray()
     try:
-        for at in range(len(raw)):
-            body += unpack(raw[at : at + 1])
+        for at in range(0, len(raw), 16):  # in pieces, to have what stands before a mistake
+            body += unpack(raw[at : at + 16])
     except Exception as error:  # zlib's and brotli's have no common parent
         reading.problems.append(f"coding: {error}")
     reading.body = bytes(body)
@@ -130,7 +131,7 @@ def _read_body(reading: Reading) -> None:
             if reading.is_done:
                 break
             _read_event(reading, name, data)
-        if not reading.finishes:
+        if not reading.finishes or reading.finished != set(range(len(reading.contents))):
             reading.problems.append("events: no finish")
         return
     try:
@@ -167,6 +168,7 @@ def _read_event(reading: Reading, name: str, data: str) -> None:
         reading.contents[choice["index"]] += choice["delta"].get("content") or ""
         if choice["finish_reason"]:
             reading.finishes.append(choice["finish_reason"])
+            reading.finished.add(choice["index"])
 
 
 def parse_events(body: bytes) -> Iterator[tuple[str, str]]:

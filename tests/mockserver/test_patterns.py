@@ -147,11 +147,8 @@ def test_an_ordinary_pattern_needs_one_attempt(
 def test_spellings_differ_in_length_and_are_not_longer_than_need_be() -> None:
     lengths = {len(spell("^[a-z]{3,99}$", Dice(seed)) or "") for seed in range(60)}
     assert lengths == {3, 4, 5, 6, 7}
-    parts = {
-        tuple(map(len, (spell("^a+b+c+$", Dice(seed), shortest=12) or "").replace("b", " ").split()))
-        for seed in range(60)
-    }
-    assert len(parts) > 10
+    shared = {spell("^a+b+c+$", Dice(seed)) for seed in range(60)}
+    assert {"abc", "aabc", "abbc", "abcc"} <= shared
 
 
 def test_spellings_are_readable_where_they_may_be() -> None:

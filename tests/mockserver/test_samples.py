@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from uuid import UUID
 
 import pytest
+
 from mockserver.dice import Dice
 from mockserver.samples import (
     FORMATS,

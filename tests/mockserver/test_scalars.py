@@ -99,10 +99,17 @@ def test_each_turn_brings_another_value(schema: dict[str, Any], names: list[str]
 
 @pytest.mark.parametrize(
     ("schema", "count"),
-    [({"type": "integer", "minimum": -3, "maximum": 3}, 7), ({"type": "string", "maxLength": 1}, 26)],
+    [
+        ({"type": "integer", "minimum": -3, "maximum": 3}, 7),
+        ({"type": "string", "maxLength": 1}, 26),
+        ({"type": "string", "maxLength": 2}, 200),
+        ({"type": "string", "title": "city"}, 9),
+    ],
 )
 def test_turns_go_round_all_of_a_small_set(schema: dict[str, Any], count: int) -> None:
-    assert len(set(turns(schema, count))) == count
+    made = turns(schema, count)
+    assert len(set(made)) == count
+    assert schema.get("maxLength") is None or all(text.isascii() and text.isalpha() for text in made)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +169,7 @@ def test_numbers_are_multiples_by_the_validator_s_arithmetic(multiple: float, lo
         ([{"multipleOf": 4, "minimum": 1}, {"multipleOf": 6, "maximum": 13}], True, 12),
         ([{"multipleOf": 0.5, "minimum": 0.1, "maximum": 0.9}], False, 0.5),
         ([{"multipleOf": 1.5, "minimum": 1, "maximum": 4}], True, 3),
+        ([{"multipleOf": 0.5}, {"multipleOf": 0.75, "minimum": 1, "maximum": 2}], False, 1.5),
         ([{"minimum": 10**299, "maximum": 10**299}], True, 10**299),
     ],
 )

@@ -163,6 +163,12 @@ def test_items_that_must_differ_use_up_even_a_small_set(items: Schema, size: int
         assert len({repr(item) for item in value}) == len(value) >= size
 
 
+def test_items_that_must_differ_are_not_all_what_was_mentioned() -> None:
+    schema: Schema = {"type": "array", "items": {"enum": ["a", "b", "c"]}, "uniqueItems": True, "minItems": 3}
+    assert make(schema, context="b, please")[0] == "b"
+    assert sorted(make(schema, context="b, please")) == ["a", "b", "c"]
+
+
 def test_items_that_must_differ_stop_when_there_are_no_more() -> None:
     assert {len(value) for value in values({"type": "array", "items": {"const": 1}, "uniqueItems": True})} == {1}
 

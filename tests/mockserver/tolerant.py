@@ -32,8 +32,9 @@ class ReadChoice:
     calls: dict[Any, ReadCall] = field(default_factory=dict)
 
     def read_delta(self, delta: dict[str, Any]) -> None:
-        content: Any = delta.get("content") or ""
-        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+        content = delta.get("content") or ""
+        parts: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        for part in parts:
             if part["type"] == "text":
                 self.content += part["text"]
             else:

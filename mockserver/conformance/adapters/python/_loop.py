@@ -15,6 +15,7 @@ import json
 import os
 import runpy
 import sys
+import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from types import SimpleNamespace
@@ -170,12 +171,11 @@ class Outcome:
             self._write({"case": self._case.case, "delta": "".join(said[self._told :])})
             self._told, self._told_s = len(said), now_s
 
-    def report(self, error: BaseException | None) -> dict[str, Any]:
-        """The outcome as the protocol writes it."""
+    def report(self) -> dict[str, Any]:
+        """The outcome as the protocol writes it, but for the error."""
         choices = [{"index": k, **choice.report()} for k, choice in sorted(self.choices.items())]
-        told = {"type": type(error).__name__, "message": str(error)[:2000]} if error is not None else None
         several = {"choices": choices} if len(choices) > 1 else choices[0]
-        return {"case": self._case.case, **several, "usage": _plain(self.usage), "error": told}
+        return {"case": self._case.case, **several, "usage": _plain(self.usage)}
 
 
 def get(value: Any, name: str) -> Any:
@@ -203,20 +203,22 @@ def run(adapter: Mapping[str, Any], hello: Mapping[str, Any], lines: Iterable[st
         out.flush()
 
     write({**hello, "lacks": list(adapter["LACKS"])})
-    with asyncio.Runner() as runner:
-        for line in lines:
-            case = SimpleNamespace(**json.loads(line))
-            outcome = Outcome(case, write)
-            error: BaseException | None = None
-            try:
-                asked = adapter["ask"](case, outcome)
-                if asyncio.iscoroutine(asked):
-                    runner.run(asked)
-            except Left:
-                pass
-            except Exception as raised:
-                error = raised
-            write(outcome.report(error))
+    # One event loop goes on for all cases and between them, as an application's does, so that what is left behind is cleaned up.
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    for line in lines:
+        case = SimpleNamespace(**json.loads(line))
+        outcome = Outcome(case, write)
+        error = None
+        try:
+            asked = adapter["ask"](case, outcome)
+            if asyncio.iscoroutine(asked):
+                asyncio.run_coroutine_threadsafe(asked, loop).result()
+        except Left:
+            pass
+        except Exception as raised:
+            error = {"type": type(raised).__name__, "message": str(raised)[:2000]}
+        write({**outcome.report(), "error": error})
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from autogen_core.models import UserMessage
 from autogen_ext.models.openai import OpenAIChatCompletionClient
 
 LACKS = ("custom_tools", "function_call", "n", "refusal")
+OPENAI_WORD = {"function_calls": "tool_calls", "unknown": None}
 
 
 async def ask(case, outcome):
@@ -24,4 +25,4 @@ async def ask(case, outcome):
             outcome.add_message({"content": item.thought})
             for call in item.content:
                 outcome.add_call(call.id, call.name, call.arguments)
-        outcome.finish(item.finish_reason, vars(item.usage))
+        outcome.finish(OPENAI_WORD.get(item.finish_reason, item.finish_reason), vars(item.usage))

@@ -4,7 +4,7 @@ import json
 
 from langchain_openai import ChatOpenAI
 
-LACKS = ("custom_tools", "function_call", "n", "refusal")
+LACKS = ("custom_tools", "function_call", "n", "reasoning", "refusal")
 
 
 def ask(case, outcome):

@@ -4,7 +4,7 @@ import os
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-import litellm  # noqa: E402 - reads the line above when it is imported
+import litellm
 
 LACKS = ()
 

@@ -1,0 +1,367 @@
+import json
+import re
+from itertools import islice
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from mockserver.errors import RequestError
+from mockserver.faults.cuts import Close, Truncate
+from mockserver.faults.events import Only
+from mockserver.faults.large import Endless, ManyChunks
+from mockserver.place import EventRef, Place
+from mockserver.plan import ERROR_TYPES, Plan, Terms, plan_body, plan_refusal, plan_turn
+from mockserver.reply import Reply
+from mockserver.request import ChatRequest
+from mockserver.scenario import Delivery, ErrorReply, Turn
+from mockserver.steps import Abort, End, HalfClose, Head, Hold, Write
+from mockserver.stream import Stream
+from mockserver.timing import Timing
+from mockserver.writes import Writes
+from tests.mockserver import delivery_strategies
+from tests.mockserver.plans import CONTENT, data_of, last_of, make_plan, read_answer
+from tests.mockserver.strategies_local import replies, requests
+
+KEEP = settings(deadline=None)
+ALL_CODINGS = "gzip, deflate, br"
+terms = st.builds(
+    Terms,
+    seed=st.sampled_from(["0", "1/x/abc"]),
+    ordinal=st.integers(0, 3),
+    wall_s=st.just(1_700_000_000.0),
+    http_version=st.sampled_from(["1.1", "1.0"]),
+    keep_alive=st.booleans(),
+    accept_encoding=st.sampled_from([ALL_CODINGS, ""]),
+)
+
+
+def planned(reply: Reply, asked: ChatRequest, delivery: Delivery, timing: Timing, told: Terms) -> Plan:
+    return plan_turn(Turn(reply=reply, delivery=delivery, timing=timing), asked, told)
+
+
+any_delivery = delivery_strategies.deliveries() | delivery_strategies.deliveries(delivery_strategies.faults())
+
+
+# Any plan
+
+
+@given(replies(), requests(), any_delivery, delivery_strategies.timings, terms)
+@KEEP
+def test_a_plan_iterated_twice_is_the_same_and_its_due_times_never_decrease(
+    reply: Reply, asked: ChatRequest, delivery: Delivery, timing: Timing, told: Terms
+) -> None:
+    plan = planned(reply, asked, delivery, timing, told)
+    steps = list(plan)
+    assert steps == list(plan)
+    due = [step.due_s for step in steps]
+    assert due == sorted(due)
+    assert due[0] >= 0.0
+    assert all(isinstance(step, Head | Write) for step in steps[:-1])
+    assert isinstance(steps[-1], End | Hold | HalfClose | Abort)
+    # Both made anew from the same things: the same bytes at the same times.
+    assert list(planned(reply, asked, delivery, timing, told)) == steps
+
+
+@given(replies(), requests(), delivery_strategies.deliveries(), delivery_strategies.timings, terms)
+@KEEP
+def test_a_legal_delivery_is_a_complete_message_with_one_head(
+    reply: Reply, asked: ChatRequest, delivery: Delivery, timing: Timing, told: Terms
+) -> None:
+    plan = planned(reply, asked, delivery, timing, told)
+    assert isinstance(plan.stream, Stream)
+    reading = read_answer(plan, most=1_000_000)
+    assert reading.is_complete
+    assert (reading.status, plan.status) == (200, 200)
+    wanted = [choice.text("content") or "" for choice in plan.stream.completion.choices]
+    assert [*reading.contents, *[""] * (len(wanted) - len(reading.contents))] == wanted
+    assert set(reading.finishes) == {choice.finish_reason for choice in plan.stream.completion.choices}
+    closes = "close" in ((told.http_version == "1.0" and "close") or reading.headers["connection"])
+    assert last_of(plan) == End(last_of(plan).due_s, close=closes or not told.keep_alive)
+
+
+@given(replies(), requests(), delivery_strategies.deliveries(), delivery_strategies.writes, delivery_strategies.groups)
+@KEEP
+def test_grouping_and_writes_never_change_what_the_body_means(
+    reply: Reply, asked: ChatRequest, delivery: Delivery, writes: Writes, group: Any
+) -> None:
+    told = Terms(accept_encoding=ALL_CODINGS)
+    one = read_answer(planned(reply, asked, delivery, Timing(), told), most=1_000_000)
+    cut = read_answer(planned(reply, asked, replace(delivery, writes=writes), Timing(), told), most=1_000_000)
+    assert cut.body == one.body, "writes change no byte of the body"
+    grouped = read_answer(planned(reply, asked, replace(delivery, group=group), Timing(), told), most=1_000_000)
+    for field in ("contents", "finishes", "usage", "is_done", "problems"):
+        assert getattr(grouped, field) == getattr(one, field)
+
+
+_IDS = re.compile(rb"chatcmpl-[A-Za-z0-9]{29}|call_[A-Za-z0-9]{24}|req_[0-9a-f]{32}")
+
+
+@given(replies(), requests(), delivery_strategies.deliveries(), delivery_strategies.timings)
+@KEEP
+def test_asked_again_only_ids_and_jitter_differ(
+    reply: Reply, asked: ChatRequest, delivery: Delivery, timing: Timing
+) -> None:
+    plain = replace(delivery, http=replace(delivery.http, coding=None), writes=Writes())
+    first, second = (planned(reply, asked, plain, timing, Terms(ordinal=ordinal)) for ordinal in (0, 1))
+    # With jitter there may be more or fewer comments in between, and the head tells its own time.
+    still = replace(timing, comments=None)
+    one, other = (
+        re.sub(rb"openai-processing-ms: \d+", b"", data_of(planned(reply, asked, plain, still, Terms(ordinal=ordinal))))
+        for ordinal in (0, 1)
+    )
+    assert _IDS.sub(b"?", one) == _IDS.sub(b"?", other)
+    ids = [set(_IDS.findall(data)) for data in (one, other)]
+    assert not {found for found in ids[0] & ids[1] if found not in str(reply).encode()}
+    if not any(pause is not None and pause.varies for pause in (timing.ttft, timing.itl)):
+        assert [step.due_s for step in first] == [step.due_s for step in second]
+
+
+def test_another_seed_is_another_answer_and_the_ordinal_another_id() -> None:
+    plans = [make_plan(terms=Terms(seed=seed, ordinal=ordinal)) for seed in "12" for ordinal in (0, 1)]
+    assert len({data_of(plan) for plan in plans}) == 4
+
+
+def test_a_repeated_request_is_other_in_its_jitter() -> None:
+    timing = {"itl": {"uniform": ["1ms", "9ms"]}}
+    one, other, again = (
+        [step.due_s for step in make_plan(timing=timing, terms=Terms(ordinal=ordinal))] for ordinal in (0, 1, 0)
+    )
+    assert one == again
+    assert one != other
+    seeded = [
+        [step.due_s for step in make_plan(timing={**timing, "seed": 7}, terms=Terms(seed=seed, ordinal=0))]
+        for seed in "12"
+    ]
+    assert seeded[0] == seeded[1], "a seed of its own makes the timing the same for every request"
+
+
+# Not streamed
+
+
+@given(replies(), requests(), any_delivery, delivery_strategies.timings, terms)
+@KEEP
+def test_without_a_stream_plans_are_as_regular(
+    reply: Reply, asked: ChatRequest, delivery: Delivery, timing: Timing, told: Terms
+) -> None:
+    whole = replace(asked, stream=False)
+    steps = list(planned(reply, whole, delivery, timing, told))
+    assert steps == list(planned(reply, whole, delivery, timing, told))
+    due = [step.due_s for step in steps]
+    assert due == sorted(due)
+    if not delivery.faults:
+        reading = read_answer(steps, most=1_000_000)
+        assert reading.is_complete
+        assert json.loads(reading.body)["object"] == "chat.completion"
+
+
+def test_without_a_stream_the_answer_comes_when_the_last_token_would_have() -> None:
+    steps = list(make_plan(stream=False, timing={"ttft": "100ms", "itl": "20ms"}))
+    assert [step.due_s for step in steps] == pytest.approx([0.16] * len(steps))
+    reading = read_answer(steps)
+    assert reading.contents == [CONTENT]
+    assert reading.headers["content-length"] == str(len(reading.body))
+    assert reading.headers["openai-processing-ms"] == "160"
+    assert make_plan(stream=False).stream is None
+
+
+def test_http_and_time_apply_without_a_stream_and_quirks_and_framing_do_not() -> None:
+    delivery = {
+        "http": {"transfer": "chunked", "coding": "gzip", "status": 201},
+        "quirks": ["done-missing"],
+        "framing": {"line_end": "crlf", "bom": True},
+        "writes": {"mode": "size", "size": 100},
+    }
+    plan = make_plan(stream=False, delivery=delivery)
+    reading = read_answer(plan)
+    assert (reading.status, reading.contents, reading.problems) == (201, [CONTENT], [])
+    assert reading.headers["content-encoding"] == "gzip"
+    assert max(len(step.data) for step in plan if isinstance(step, Write)) == 100
+
+
+# The head
+
+
+def dues(plan: Plan) -> tuple[float, float, float]:
+    """When head, first byte of the body and end are due."""
+    steps = list(plan)
+    first = next((step.due_s for step in steps if isinstance(step, Write)), -1.0)
+    return steps[0].due_s, first, steps[-1].due_s
+
+
+@pytest.mark.parametrize(
+    ("timing", "expected"),
+    [
+        ({}, (0, 0, 0)),
+        ({"ttft": 1, "itl": 0.1}, (1, 1, 1.3)),
+        ({"ttft": 1, "headers": 0.2}, (0.2, 1, 1)),
+        ({"ttft": 1, "headers": 5}, (1, 1, 1)),
+        ({"ttft": 1, "pauses": [{"at": "before_reply", "lasts": 2}]}, (3, 3, 3)),
+        ({"ttft": 1, "headers": 0.5, "pauses": [{"at": "before_headers", "lasts": 2}]}, (2.5, 3, 3)),
+        ({"ttft": 1, "pauses": [{"at": "after_headers", "lasts": 2}]}, (1, 3, 3)),
+        ({"ttft": 1, "headers": 0, "pauses": [{"at": "after_headers", "lasts": 2}]}, (0, 3, 3)),
+        ({"pauses": [{"at": "after_done", "lasts": 2}]}, (0, 0, 2)),
+        ({"pauses": [{"at": {"after_event": 99}, "lasts": 2}]}, (0, 0, 0)),
+        ({"pauses": [{"at": {"before_event": 0}, "lasts": 2}]}, (2, 2, 2)),
+    ],
+)
+def test_the_head_leaves_with_the_first_event_unless_told_earlier(
+    timing: dict[str, Any], expected: tuple[float, float, float]
+) -> None:
+    assert dues(make_plan(timing=timing)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("fault", [Only(), Truncate(), Truncate(at=Place("before_event", EventRef(0)))])
+def test_a_body_of_nothing_comes_when_its_first_event_would_have(fault: Any) -> None:
+    steps = list(make_plan(fault, timing={"ttft": 1}))
+    assert [step.due_s for step in steps] == [1.0] * 3
+    assert read_answer(steps).body == b""
+
+
+def test_nothing_is_rendered_before_it_is_asked_for() -> None:
+    plan = make_plan(ManyChunks(count=10**12), delivery={"http": {"transfer": "close"}})
+    assert len(list(islice(plan, 1000))) == 1000
+    plan = make_plan(Endless(size=None), delivery={"http": {"chunk_size": "1MiB"}})
+    assert sum(len(step.data) for step in islice(plan, 100) if isinstance(step, Write)) > 4_000_000
+
+
+def test_events_are_marked_on_their_writes_through_every_coding() -> None:
+    for http in ({}, {"coding": "gzip"}, {"coding": "br", "transfer": "length"}, {"chunk_size": 7}):
+        plan = make_plan(delivery={"http": http, "writes": {"mode": "event"}})
+        events = [step.event for step in plan if isinstance(step, Write) and step.event is not None]
+        assert list(dict.fromkeys(events)) == list(range(8))
+
+
+def test_a_chance_of_a_fault_is_decided_by_seed_and_ordinal() -> None:
+    struck = {
+        ordinal: isinstance(last_of(make_plan(Close(probability=0.5), terms=Terms(ordinal=ordinal))), End)
+        and not read_answer(make_plan(Close(probability=0.5), terms=Terms(ordinal=ordinal))).is_complete
+        for ordinal in range(40)
+    }
+    assert {True, False} == set(struck.values())
+
+
+# Codings that were not asked for, HTTP/1.0, interim responses
+
+
+def test_an_answer_to_http_1_0_has_neither_chunks_nor_interim_responses() -> None:
+    told = Terms(http_version="1.0", keep_alive=False)
+    plan = make_plan(delivery={"http": {"interim": [{}], "trailers": {"X-A": "1"}}}, terms=told)
+    data = data_of(plan)
+    assert data.startswith(b"HTTP/1.0 200 OK\r\n")
+    assert b"Transfer-Encoding" not in data
+    assert last_of(plan) == End(0.0, close=True)
+    assert read_answer(plan).contents == [CONTENT]
+
+
+def test_interim_responses_leave_at_once_and_before_a_fault_before_the_headers() -> None:
+    delivery = {"http": {"interim": [{"status": 103, "headers": {"Link": "</a>"}}]}}
+    steps = list(make_plan(timing={"ttft": 1}, delivery=delivery))
+    assert steps[0] == Write(0.0, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+    assert isinstance(steps[1], Head)
+    cut = list(make_plan(Close(at=Place("before_headers")), timing={"ttft": 1}, delivery=delivery))
+    assert cut == [steps[0], End(1.0, close=True)]
+    assert list(make_plan(Close(at=Place("before_reply")), delivery=delivery)) == [End(0.0, close=True)]
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_content_has_none(status: int) -> None:
+    steps = list(make_plan(delivery={"http": {"status": status}}))
+    assert [type(step) for step in steps] == [Head, End]
+    assert not isinstance(list(make_plan(Close(), delivery={"http": {"status": status}}))[-1], Hold)
+
+
+def test_headers_of_the_terms_are_added() -> None:
+    told = Terms(headers=(("x-ratelimit-limit-requests", "3"), ("X-New", "1")))
+    reading = read_answer(make_plan(terms=told))
+    assert (reading.headers["x-ratelimit-limit-requests"], reading.headers["x-new"]) == ("3", "1")
+
+
+# Errors, redirects, other answers
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ErrorReply(), {"message": "The mock server answers with status 500, as its scenario says.", "type": "server_error",
+                        "param": None, "code": None}),
+        (ErrorReply(429, code="rate_limit_exceeded"), {"type": "requests", "code": "rate_limit_exceeded"}),
+        (ErrorReply(400, "No", "mine", "n", "bad"), {"message": "No", "type": "mine", "param": "n", "code": "bad"}),
+        (ErrorReply(418), {"type": "invalid_request_error"}),
+        (ErrorReply(502), {"type": "server_error"}),
+    ],
+)  # fmt: skip
+def test_an_error_has_openai_s_object(error: ErrorReply, told: dict[str, Any]) -> None:
+    plan = make_plan(error=error)
+    reading = read_answer(plan)
+    assert reading.status == plan.status == error.status
+    assert json.loads(reading.body)["error"].items() >= told.items()
+    assert reading.headers["content-type"] == "application/json"
+
+
+def test_the_types_of_errors_are_those_of_the_real_api() -> None:
+    assert {read_error(status)["type"] for status in ERROR_TYPES} == set(ERROR_TYPES.values())
+
+
+def read_error(status: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(read_answer(make_plan(error=ErrorReply(status))).body)["error"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "sent"),
+    [("<html>", "text/html", b"<html>"), ("  <p>", "text/html", b"  <p>"), ("busy", "text/plain; charset=utf-8", b"busy"),
+     ("", "text/plain; charset=utf-8", b""), ({"detail": "x"}, "application/json", b'{"detail":"x"}'),
+     ({}, "application/json", b"{}")],
+)  # fmt: skip
+def test_an_error_may_have_a_body_of_its_own(body: Any, content_type: str, sent: bytes) -> None:
+    reading = read_answer(make_plan(error=ErrorReply(503, headers={"Retry-After": "2"}, body=body)))
+    assert (reading.body, reading.headers["content-type"], reading.headers["retry-after"]) == (sent, content_type, "2")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_a_status_and_a_location(status: int) -> None:
+    error = ErrorReply(status, headers={"Location": "/scenarios/other/v1/chat/completions"}, body="")
+    reading = read_answer(make_plan(error=error))
+    assert (reading.status, reading.body, reading.headers["content-length"]) == (status, b"", "0")
+    assert reading.headers["location"] == "/scenarios/other/v1/chat/completions"
+
+
+def test_an_error_comes_at_ttft_and_the_delivery_s_faults_and_http_apply() -> None:
+    plan = make_plan(
+        Close(at=Place("inside_event", EventRef(0))),
+        error=ErrorReply(500, body="x" * 10),
+        timing={"ttft": 2},
+        delivery={"http": {"headers": {"X-A": "1"}}},
+    )
+    assert data_of(plan).endswith(b"\r\n\r\nxxxxx")
+    assert b"X-A: 1" in data_of(plan)
+    assert last_of(plan) == End(2.0, close=True)
+
+
+def test_a_refusal_says_what_the_request_got_wrong() -> None:
+    error = RequestError("no", status=405, type="t", param="p", code="c", headers=(("Allow", "POST"),))
+    plan = plan_refusal(error, Terms())
+    reading = read_answer(plan)
+    assert (reading.status, plan.status, reading.headers["allow"]) == (405, 405, "POST")
+    assert json.loads(reading.body) == {"error": {"message": "no", "type": "t", "param": "p", "code": "c"}}
+
+
+def test_any_other_answer_is_sent_at_once() -> None:
+    plan = plan_body(200, "text/plain", b"hello", Terms(keep_alive=False), (("X-A", "1"),))
+    reading = read_answer(plan)
+    assert (reading.body, reading.headers["x-a"], reading.headers["connection"]) == (b"hello", "1", "close")
+    assert last_of(plan) == End(0.0, close=True)
+
+
+@pytest.mark.parametrize("headers", [{"X": "a\r\nb"}, {"a b": "x"}, {"X": "日"}])
+def test_headers_of_an_error_that_cannot_go_over_the_wire_are_refused_when_it_is_read(headers: dict[str, str]) -> None:
+    with pytest.raises(msgspec.ValidationError, match="headers"):
+        msgspec.convert({"headers": headers}, ErrorReply)
+
+
+def test_a_delivery_is_rendered_with_its_dialect() -> None:
+    assert b"prompt_filter_results" in data_of(make_plan(delivery={"dialect": "azure"}))
