@@ -52,8 +52,8 @@ class Waiting:
         `event`, `comment`: whether they completed one. `token`: whether a token has come by now.
         """
         if self._progress == "event":
-            # Before the first token nothing restarts the limit: it runs from the request. The first token itself does.
-            counts = token and (event or not self._has_token)
+            # Before the first token nothing restarts the limit: it runs from the request.
+            counts = token and event
         else:
             counts = self._progress == "byte" or event or comment
         self._has_token = token

@@ -18,7 +18,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from mockserver.errors import StartError
-from mockserver.transport import LendingProtocol, Meeting, check_uvicorn
+from mockserver.internals import check_uvicorn
+from mockserver.transport import LendingProtocol, Meeting
 
 KEEP_ALIVE_S = 600
 """How long an idle connection is kept, in seconds; long, because a test may pause for as long as it likes."""

@@ -123,8 +123,9 @@ def _right_of_open_end(stream: Stream, hidden: set[str]) -> Right:
 
 
 def _is_refused(stream: Stream) -> bool:
+    """Whether the status is no success, or one that has no content (RFC 9110 15.3.5)."""
     status = stream.delivery.http.status
-    return status is not None and not 200 <= status < 300
+    return status is not None and (status == 204 or not 200 <= status < 300)
 
 
 def _is_told(stream: Stream) -> bool:

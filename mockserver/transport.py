@@ -1,6 +1,6 @@
 """The protocol that lends its connection: uvicorn's httptools protocol, opened so that a plan can be played on its socket.
 
-Everything that knows uvicorn's inner names lives here, and `check_uvicorn` says so clearly if they change. The rules:
+It rests on uvicorn's inner names, which `mockserver.internals` lists and checks. The rules:
 
 - Each request gets its own `Connection`, told of EOF and of connection loss: uvicorn alone never tells a blocked or pipelined
   request that its client is gone. FIN counts as leaving.
@@ -21,14 +21,12 @@ from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
-import uvicorn
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
 
 from mockserver.connection import Connection, end_writing
-from mockserver.errors import ConnectionNotLentError, MockServerError
+from mockserver.errors import ConnectionNotLentError
 from mockserver.http import CORS_HEADERS, JSON_TYPE, render_head
 
 log = logging.getLogger("mockserver")
@@ -77,6 +75,8 @@ class LendingProtocol(HttpToolsProtocol):
         self.flow = _OpenFlow(transport)
         self.socket: socket.socket = transport.get_extra_info("socket")
         self.fd = self.socket.fileno()
+        with suppress(OSError):  # asyncio does so only where the listening socket names its protocol
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.lent: dict[Connection, RequestResponseCycle] = {}
         self._receiving: Connection | None = None
         self._deaf = False
@@ -291,36 +291,3 @@ def borrow(scope: Any) -> Connection:
             "`mockserver serve` in place of a test client or another ASGI server"
         )
     return connection
-
-
-# What this module, `mockserver.loop` and their parent classes take for granted of each other: class -> methods, attributes.
-_INNER_NAMES: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    HttpToolsProtocol: (
-        ("connection_made", "connection_lost", "eof_received", "data_received", "on_header", "on_headers_complete", "on_body",
-         "on_message_complete", "on_response_complete", "resume_writing", "_unset_keepalive_if_required"),
-        ("parser", "pipeline", "cycle", "transport", "flow", "headers", "scope", "loop"),
-    ),
-    RequestResponseCycle: (
-        ("run_asgi", "receive"),
-        ("response_started", "response_complete", "disconnected", "message_event", "more_body"),
-    ),
-    FlowControl: (("pause_reading", "resume_reading", "resume_writing"), ()),
-    uvicorn.Server: (("_serve", "startup", "main_loop", "shutdown"), ("server_state",)),
-    ServerState: ((), ("connections", "tasks")),
-}  # fmt: skip
-
-
-def check_uvicorn() -> None:
-    """Raise `MockServerError` if the installed uvicorn no longer has the inner names that this package rests on."""
-    missing = [
-        f"{kind.__name__}.{name}"
-        for kind, (methods, attributes) in _INNER_NAMES.items()
-        for names, there in ((methods, dir(kind)), (attributes, kind.__init__.__code__.co_names))  # type: ignore[misc]
-        for name in names
-        if name not in there
-    ]
-    if missing:
-        raise MockServerError(
-            f"uvicorn {uvicorn.__version__} has changed inside: {', '.join(missing)} not found. "
-            "Install a version of uvicorn that this release of openai-mockserver was tested with"
-        )

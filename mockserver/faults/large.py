@@ -1,7 +1,7 @@
 """Faults of size: without end, large, many; all of it generated, none of it ever held in memory."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, repeat
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -146,7 +146,7 @@ class ManyChunks(Fault, frozen=True, tag="many_chunks"):
     def on_events(self, events: Iterable[Event], around: Around) -> Iterator[Event]:
         for number, event in enumerate(events):
             if around.chunk and self.event.names(number, event.kind):
-                yield from (Event(say(around.chunk, ""), event.due_s, "extra"),) * self.count
+                yield from repeat(Event(say(around.chunk, ""), event.due_s, "extra"), self.count)
             yield event
 
 

@@ -64,6 +64,12 @@ def test_a_fault_of_the_bytes_is_raised_at_once_and_not_with_the_next_read() -> 
     assert isinstance(error, MalformedError)
 
 
+def test_of_an_unframed_error_and_bad_bytes_behind_it_the_error_is_told() -> None:
+    given, error = read_to_error(ChatReader(), json({"error": ERROR}) + b"\ndata: \xff\n\n")
+    assert given == []
+    assert isinstance(error, ReportedError)
+
+
 def test_a_heartbeat_leaves_no_trace() -> None:
     reader, _ = read(events(ROLE, {"type": "ping", "n": 1}, HEL, LO, STOP) + DONE)
     assert reader.completion.extra == {}

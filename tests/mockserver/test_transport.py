@@ -1,22 +1,23 @@
 import asyncio
+import os
 import queue
+import socket
 from collections.abc import Awaitable, Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mockserver import connection as connection_module
 from mockserver import loop as loop_module
 from mockserver import transport
 from mockserver.api import Service, Settings, make_app
 from mockserver.connection import Connection
-from mockserver.errors import ConnectionNotLentError, MockServerError
+from mockserver.errors import ConnectionNotLentError
 from mockserver.loop import LoopThread, listen
-from mockserver.transport import LendingProtocol, borrow, check_uvicorn
+from mockserver.transport import LendingProtocol, borrow
 from tests.support import PATIENCE_S, RawClient, render_request, wait_until
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -96,6 +97,42 @@ def test_what_is_sent_arrives_in_order_and_is_counted(stage: Stage) -> None:
     with RawClient(stage.url) as client:
         assert client.ask(b"").body == b"abcd"
         assert put(results) == len(client.received)
+
+
+def test_small_writes_are_not_held_back_by_the_kernel(stage: Stage) -> None:
+    results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    async def play(connection: Connection) -> None:
+        with socket.socket(fileno=os.dup(connection._lender.fd)) as same:
+            results.put(same.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    stage.on_next_request(play)
+    with RawClient(stage.url) as client:
+        client.send(render_request(b""))
+        assert put(results) != 0
+
+
+def test_a_kernel_that_takes_nothing_is_asked_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[int | BlockingIOError] = [BlockingIOError(), 3, BlockingIOError()]
+
+    def write(fd: int, data: memoryview) -> int:
+        answer = answers.pop(0) if answers else len(data)
+        if isinstance(answer, BlockingIOError):
+            raise answer
+        return os.write(fd, data[:answer])
+
+    monkeypatch.setattr(connection_module, "os", SimpleNamespace(write=write))
+
+    async def play(connection: Connection) -> None:
+        connection.send(ANSWER)
+        await connection.drained()
+        assert connection.sent == len(ANSWER)
+        connection.finish(close=False)
+
+    stage.on_next_request(play)
+    with RawClient(stage.url) as client:
+        assert client.ask(b"").raw == ANSWER
+    assert answers == []
 
 
 @pytest.mark.usefixtures("either_way")
@@ -389,59 +426,3 @@ def test_where_no_connection_is_lent_the_error_says_what_to_use_instead() -> Non
 def test_something_else_of_the_same_name_is_not_a_connection() -> None:
     with pytest.raises(ConnectionNotLentError):
         borrow({"extensions": {transport.EXTENSION: object()}})
-
-
-# The uvicorn under it
-
-
-def test_this_uvicorn_has_the_inner_names_we_rest_on() -> None:
-    check_uvicorn()
-
-
-def without(kind: type, name: str) -> Callable[[pytest.MonkeyPatch], None]:
-    """Make `kind` look like a release in which the attribute `name` is not set by its `__init__`."""
-    code = kind.__init__.__code__  # type: ignore[misc]
-
-    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        names = tuple(f"{each}_renamed" if each == name else each for each in code.co_names)
-        monkeypatch.setattr(kind.__init__, "__code__", code.replace(co_names=names))  # type: ignore[misc]
-
-    return patch
-
-
-CHANGES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "HttpToolsProtocol.on_response_complete": lambda patch: patch.delattr(HttpToolsProtocol, "on_response_complete"),
-    "HttpToolsProtocol._unset_keepalive_if_required": (
-        lambda patch: patch.delattr(HttpToolsProtocol, "_unset_keepalive_if_required")
-    ),
-    "HttpToolsProtocol.pipeline": without(HttpToolsProtocol, "pipeline"),
-    "RequestResponseCycle.receive": lambda patch: patch.delattr(RequestResponseCycle, "receive"),
-    "RequestResponseCycle.message_event": without(RequestResponseCycle, "message_event"),
-    "FlowControl.pause_reading": lambda patch: patch.delattr(FlowControl, "pause_reading"),
-}
-
-
-@pytest.mark.parametrize("name", CHANGES)
-def test_a_uvicorn_that_has_changed_inside_is_told_by_name_and_version(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    CHANGES[name](monkeypatch)
-    with pytest.raises(
-        MockServerError, match=rf"uvicorn [0-9.]+ has changed inside: {name} not found\. Install a version"
-    ):
-        check_uvicorn()
-
-
-def test_all_that_has_changed_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RequestResponseCycle.receive", "FlowControl.pause_reading"):
-        CHANGES[name](monkeypatch)
-    with pytest.raises(
-        MockServerError, match=r"inside: RequestResponseCycle\.receive, FlowControl\.pause_reading not found"
-    ):
-        check_uvicorn()
-
-
-def test_a_server_does_not_start_on_a_uvicorn_that_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    CHANGES["FlowControl.pause_reading"](monkeypatch)
-    with listen("127.0.0.1", 0) as listener, pytest.raises(MockServerError, match="has changed inside"):
-        LoopThread(make_app(Service(Settings())), listener)

@@ -1,0 +1,19 @@
+// eventsource-parser with fetch: events from `EventSourceParserStream`, their data read as JSON until [DONE].
+
+import { EventSourceParserStream } from 'eventsource-parser/stream';
+
+const lacks = ['retries'];
+
+async function ask(line, outcome) {
+  const response = await outcome.fetch(`${line.base_url}/chat/completions`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(line.request),
+  });
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+  for await (const event of outcome.each(events)) {
+    if (event.data === '[DONE]') break;
+    const chunk = JSON.parse(event.data);
+    if (chunk.error) throw new Error(JSON.stringify(chunk.error));
+    outcome.addChunk(chunk);
+  }
+}
