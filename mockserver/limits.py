@@ -40,7 +40,7 @@ class Bucket:
         """How long until `amount` may be used; infinite if it is more than the bucket ever holds."""
         if amount > self.capacity:
             return math.inf
-        wait_s = self.reset_s(now_s) - PERIOD_S * (1 - amount / self.capacity)
+        wait_s = self.reset_s(now_s) - PERIOD_S * (self.capacity - amount) / self.capacity
         return wait_s if wait_s > _EPSILON_S else 0.0
 
     def take(self, amount: int, now_s: float) -> Self:

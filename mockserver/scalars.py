@@ -40,6 +40,11 @@ class Spot:
     turn: int = 0
     context: str = ""
 
+    @property
+    def repeats(self) -> int:
+        """How many of the references followed had been followed before, on the way down to here."""
+        return len(self.trail) - len(set(self.trail))
+
     def member(self, name: str, wheel: int, *, described: bool = True) -> "Spot":
         """The spot of a property; the `wheel`-th turns half as fast as the one before. A name made up tells nothing."""
         steps = ("properties", name) if described else ("additionalProperties",)

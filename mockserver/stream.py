@@ -187,7 +187,7 @@ def delay(body: Iterable[Slice], late_s: float) -> Iterable[Slice]:
 
 def comment_while_waiting(body: Iterable[Slice], text: str, every_s: float, since_s: float) -> Iterator[Slice]:
     """Put a comment wherever nothing was due for `every_s`, but never inside an event: it would become part of a line."""
-    comment = b"".join(b":%b\n" % line.encode() for line in text.splitlines() or [""]) + b"\n"
+    comment = b"".join(b":%b\n" % line.encode() for line in re.split("\r\n|\n|\r", text)) + b"\n"
     last_s = since_s
     for piece in body:
         if piece.kind == "bom":  # nothing may stand in front of it

@@ -186,7 +186,8 @@ class ValueMaker:
         least, most = max(shape.highest("minItems"), hits), shape.lowest("maxItems")
         if most is not None and most < least:
             raise UnsatisfiableError(spot.place, "maxItems", f"it allows at most {most} items and asks for {least}")
-        usual = shape.prefix_length or 1 + spot.dice.roll(3 if spot.depth < _LARGE_DEPTH else 1, "length")
+        small = spot.depth >= _LARGE_DEPTH or spot.repeats > 0
+        usual = shape.prefix_length or 1 + spot.dice.roll(1 if small else 3, "length")
         length = max(least, 0 if _is_ending(spot) else usual)
         unique = any(shape.all("uniqueItems"))
         self._afford(least)
@@ -222,7 +223,7 @@ _BY_SIZE = ("null", "boolean", "integer", "number", "string", "array", "object")
 
 def _is_ending(spot: Spot) -> bool:
     """Whether a recursion has gone far enough, so that from here on the shortest way out is to be taken."""
-    return len(spot.trail) - len(set(spot.trail)) >= _ROUNDS
+    return spot.repeats >= _ROUNDS
 
 
 def _given_values(shape: Shape, spot: Spot) -> Iterator[Any]:

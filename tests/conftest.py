@@ -1,9 +1,18 @@
 """What all tests share."""
 
+import os
+
 import pytest
+from hypothesis import settings
 
 # The project's own plugin is loaded here and not by its entry point (see addopts): coverage would begin too late to see it.
 pytest_plugins = ["pytester", "mockserver.pytest_plugin"]
+
+# No deadlines: how long an example takes says more of the machine than of the code. In CI the examples are the same each
+# time, so that a submission fails by its own doing; elsewhere they vary, and find more from day to day.
+settings.register_profile("usual", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
+settings.register_profile("quick", settings.get_profile("usual"), max_examples=20)
+settings.load_profile("usual")
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,12 @@ def check(
     write_baseline: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write what fails now as a baseline.")
     ] = None,
+    html: Annotated[str | None, typer.Option(metavar="FILE", help="Write a page with all the evidence.")] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the results for machines.")
+    ] = None,
+    junit: Annotated[str | None, typer.Option(metavar="FILE", help="Write JUnit XML, for CI.")] = None,
+    markdown: Annotated[str | None, typer.Option(metavar="FILE", help="Write Markdown, for a pull request.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of all that varies.")] = 0,
     list_cases: Annotated[bool, typer.Option("--list-cases", help="List the cases and leave.")] = False,
 ) -> int:
@@ -74,10 +80,12 @@ def check(
     from rich.console import Console
 
     from mockserver.conformance.baseline import compare_with_baseline, read_baseline, write_baseline_file
+    from mockserver.conformance.report import write_reports
     from mockserver.conformance.report.terminal import print_report
 
     replay = f"mockserver check -- {shlex.join(command)}"
     console = Console(file=sys.stdout)
+    write_reports(done, replay, html=html, json_file=json_file, junit=junit, markdown=markdown, strict=strict)
     if write_baseline:
         write_baseline_file(Path(write_baseline), done, strict)
     if baseline is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mockserver.conformance.case import Case
 from mockserver.conformance.consumer import Hello, Program, Report
-from mockserver.conformance.verdict import BAD, Verdict, judge
+from mockserver.conformance.verdict import BAD, Verdict, judge, judge_left
 from mockserver.http import offers
 from mockserver.journal import Exchange
 from mockserver.lint import lint_steps
@@ -144,7 +144,8 @@ class _Judge:
         missing = sorted(set(case.needs) & self._hello.lacks)
         if missing:
             return Result(case, Verdict("skip", (f"the consumer lacks {', '.join(missing)}",)))
-        report = program.run(make_line(case, self._server.scenario_url(case.id)), self._options.time_limit_s)
+        time_limit_s = max(self._options.time_limit_s, case.time_limit_s or 0)
+        report = program.run(make_line(case, self._server.scenario_url(case.id)), time_limit_s)
         exchanges = self._settled(case)
         result = judge_report(case, report, exchanges, self._hello.lacks)
         if case.then_plain and result.verdict.name in ("pass", "weak"):
@@ -216,7 +217,7 @@ def judge_report(case: Case, report: Report, exchanges: Sequence[Exchange], lack
     if broken:
         return result(Verdict("harness error", broken), expected)
     if case.leave_after_chunks is not None:
-        verdict = Verdict("pass")
+        verdict = judge_left(expected, report.answer)
     else:
         verdict = judge(expected, report.answer, case.arguments_as_json, lacks)
     unseen = tuple(_check_saw(case, exchanges))

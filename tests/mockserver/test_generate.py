@@ -184,6 +184,7 @@ def test_a_tool_chosen_by_name_is_called(choice: dict[str, Any], name: str) -> N
 
 def test_the_deprecated_way_is_called_by_name() -> None:
     request = ask(functions=[{"name": "f"}, {"name": "g", "parameters": WEATHER}], function_call={"name": "g"})
+    assert {call and call.name for call in (generate_tool_call(request, seed) for seed in range(10))} == {"g"}
     call = generate_tool_call(request, 0)
     assert call is not None
     assert (call.name, call.legacy) == ("g", True)

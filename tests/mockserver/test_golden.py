@@ -9,11 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from mockserver.chunks import obfuscate
 from mockserver.reply import Reply
+from mockserver.scenario import convert
 from tests.mockserver.strategies_local import ask, stream, whole
 
 GOLDEN = {path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "golden").glob("*.json"))}
@@ -30,7 +30,7 @@ def test_there_is_a_file_for_every_kind() -> None:
 
 @pytest.mark.parametrize("golden", GOLDEN.values(), ids=GOLDEN.keys())
 def test_a_stream_is_sent_chunk_by_chunk_as_written_down(golden: dict[str, Any]) -> None:
-    chunks = stream(msgspec.convert(golden["reply"], Reply), ask(**golden["request"]))
+    chunks = stream(convert(golden["reply"], Reply), ask(**golden["request"]))
     sent = [chunk.data for chunk in obfuscate(chunks, "7")]
     for chunk in sent:
         if "obfuscation" in chunk:
@@ -42,5 +42,5 @@ def test_a_stream_is_sent_chunk_by_chunk_as_written_down(golden: dict[str, Any])
 @pytest.mark.parametrize("golden", GOLDEN.values(), ids=GOLDEN.keys())
 def test_the_whole_answer_is_as_written_down(golden: dict[str, Any]) -> None:
     parameters = {key: value for key, value in golden["request"].items() if not key.startswith("stream")}
-    completion = whole(msgspec.convert(golden["reply"], Reply), ask(**parameters))
+    completion = whole(convert(golden["reply"], Reply), ask(**parameters))
     assert in_order(completion) == in_order(golden["completion"])

@@ -374,7 +374,7 @@ def test_headers_of_an_error_that_cannot_go_over_the_wire_are_refused_when_it_is
 # Streams that a scenario gives itself
 
 
-RAW = 'data: a\r\n\r\n: ping\n\ndata: {"choices":[{"finish_reason": "stop"}]}\n\ndata: [DONE]\n\ndata: rest'
+RAW = 'data: a\r\n\r\n: ping\n\ndata: {"choices":[{"index":0,"delta":{},"finish_reason": "stop"}]}\n\ndata: [DONE]\n\ndata: rest'
 
 
 def test_a_stream_given_raw_is_sent_as_it_is_and_its_places_are_found() -> None:

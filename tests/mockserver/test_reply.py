@@ -19,6 +19,7 @@ from mockserver.reply import (
     as_json_text,
 )
 from mockserver.request import ChatRequest
+from mockserver.shorthand import decode_shorthand, encode_shorthand
 from mockserver.tokens import count_prompt_tokens, split_text
 from tests.mockserver.strategies_local import answer, ask, choices, pieces, replies, requests, texts
 
@@ -111,12 +112,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("values", "message"), WRONG, ids=[ascii(values)[:60] for values, _ in WRONG])
 def test_a_reply_that_contradicts_itself_is_refused_where_it_is_written(values: dict[str, Any], message: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=message):
-        msgspec.convert(values, Reply)
+        msgspec.convert(values, Reply, dec_hook=decode_shorthand)
 
 
 @given(replies())
 def test_a_reply_written_to_a_file_and_read_again_is_the_same(reply: Reply) -> None:
-    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(reply)), Reply) == reply
+    written = msgspec.json.decode(msgspec.json.encode(reply, enc_hook=encode_shorthand))
+    assert msgspec.convert(written, Reply, dec_hook=decode_shorthand) == reply
 
 
 # The whole reply

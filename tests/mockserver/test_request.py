@@ -396,3 +396,8 @@ def test_a_huge_value_makes_no_huge_sentence() -> None:
     ):
         assert len(refusal(encode(HELLO | parameters)).message) < 1000
     assert len(refusal(encode(HELLO | {huge: 1}), strict=True).message) < 1000
+
+
+def test_a_fingerprint_tells_requests_apart_but_not_how_they_are_answered() -> None:
+    assert ask().fingerprint == ask(stream=True, stream_options={"include_usage": True}).fingerprint
+    assert len({ask().fingerprint, ask(seed=1).fingerprint, ask(top_k=1).fingerprint}) == 3

@@ -219,7 +219,8 @@ def test_spots_know_their_place_and_their_names() -> None:
     assert (branch.place[-2:], branch.names, branch.depth, branch.steps) == (("anyOf", "1"), ("city",), 2, 3)
     invented = member.member("amber", 0, described=False)
     assert (invented.place[-1], invented.names) == ("additionalProperties", ("city",))
-    assert member.following(("#",)).trail == ("#",)
+    assert (member.following(("#",)).trail, member.following(("#",)).repeats) == (("#",), 0)
+    assert member.following(("#", "#/a", "#", "#/a", "#")).repeats == 3
     assert len({each.dice for each in (member, item, branch, invented, member.item(), member.item(0))}) == 6
 
 

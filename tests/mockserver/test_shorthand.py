@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from mockserver.shorthand import (
+    MAX_TEXT_BYTES,
     Duration,
+    RepeatedText,
     Shorthand,
     Size,
     decode_shorthand,
     encode_shorthand,
+    plain,
     shorthand,
     shorthand_schema,
 )
@@ -179,3 +182,50 @@ def test_the_schema_of_a_model_shows_its_shorthands_as_a_file_writes_them() -> N
     schema = msgspec.json.schema(Drawing, schema_hook=shorthand_schema)
     points = schema["$defs"]["Drawing"]["properties"]["points"]
     assert points["items"] == {"anyOf": [{"type": "string"}], "examples": ["1,2"]}
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """A struct with a text that may be repeated."""
+
+    text: RepeatedText | None = None
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [("", ""), ("é", "é"), ({"repeat": "ab ", "times": 3}, "ab ab ab "), ({"repeat": "", "times": 9}, "")],
+)
+def test_a_text_is_a_text_or_one_repeated_and_is_written_again_as_it_was(written: object, text: str) -> None:
+    read = RepeatedText.decode(written)
+    assert read == text
+    assert hash(read) == hash(text)
+    assert type(plain(read)) is str
+    assert plain(read) == text
+    assert encode_shorthand(read) == written
+    quote = msgspec.convert({"text": written}, Quote, dec_hook=decode_shorthand)
+    assert msgspec.to_builtins(quote, enc_hook=encode_shorthand) == {"text": written}
+    assert Draft202012Validator(RepeatedText.schema).is_valid(written)
+
+
+def test_a_text_made_in_code_is_written_as_it_is() -> None:
+    assert encode_shorthand(RepeatedText("a")) == "a"
+    assert plain("a") == "a"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [None, 3, [], {}, {"repeat": "a"}, {"times": 2}, {"repeat": "a", "times": 0}, {"repeat": "a", "times": True},
+     {"repeat": "a", "times": 1.5}, {"repeat": 1, "times": 1}, {"repeat": "a", "times": 1, "x": 1}],
+)  # fmt: skip
+def test_what_is_no_text_is_refused(written: object) -> None:
+    with pytest.raises(ValueError, match=r"^expected a text, or \{repeat: a text, times: a number from 1\}, got "):
+        RepeatedText.decode(written)
+    assert not Draft202012Validator(RepeatedText.schema).is_valid(written)
+
+
+def test_a_text_of_more_than_64_mib_is_refused_before_it_is_made() -> None:
+    with pytest.raises(
+        ValueError, match=r"^expected a text of at most 67108864 bytes \(64 MiB\), got one of 134217728$"
+    ):
+        RepeatedText.decode({"repeat": "é", "times": MAX_TEXT_BYTES})
+    with pytest.raises(ValueError, match="got one of "):
+        RepeatedText.decode({"repeat": "a", "times": 10**30})

@@ -1,6 +1,9 @@
+import threading
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockserver.scenario import OnConnect, Scenario
 from mockserver.state import State
 
 names = st.sampled_from(["one", "two", "three"])
@@ -42,3 +45,67 @@ def test_cleared_everything_begins_again() -> None:
         state.next_ordinal("one", "x")
     state.clear()
     assert (state.count_candidate("one"), state.next_turn("one"), state.next_ordinal("one", "x")) == (1, 0, 0)
+
+
+# What becomes of connections
+
+
+def scenario(name: str, fault: str | None = None, connections: int = 1) -> Scenario:
+    on_connect = {"on_connect": {"fault": fault, "connections": connections}} if fault else {}
+    return Scenario.of({"name": name, **on_connect})
+
+
+def next_fates(state: State, count: int) -> list[str | None]:
+    found = [state.next_connection() for _ in range(count)]
+    return [None if fate is None else f"{fate[0]} {fate[1].fault}" for fate in found]
+
+
+def test_a_scenario_meets_the_next_connections_and_no_more() -> None:
+    state = State()
+    assert state.next_connection() is None
+    state.expect([scenario("plain"), scenario("one", "reset", 2)])
+    assert next_fates(state, 4) == ["one reset", "one reset", None, None]
+
+
+def test_scenarios_meet_connections_one_after_the_other_those_told_last_first() -> None:
+    state = State()
+    state.expect([scenario("one", "close"), scenario("two", "reset")])
+    state.expect([scenario("three", "stall")])
+    assert next_fates(state, 4) == ["three stall", "one close", "two reset", None]
+
+
+def test_a_scenario_loaded_again_takes_its_own_place() -> None:
+    state = State()
+    state.expect([scenario("one", "close", 5), scenario("two", "reset")])
+    state.next_connection()
+    state.expect([scenario("one", "stall")])
+    assert next_fates(state, 3) == ["one stall", "two reset", None]
+    state.expect([scenario("one", "close", 3), scenario("two", "reset")])
+    state.expect([scenario("one")])
+    assert next_fates(state, 2) == ["two reset", None]
+
+
+def test_cleared_no_connection_is_met() -> None:
+    state = State()
+    state.expect([scenario("one", "close", 5)])
+    state.clear()
+    assert state.next_connection() is None
+
+
+def test_what_connections_meet_may_be_said_from_any_thread() -> None:
+    state, met = State(), list[OnConnect]()
+
+    def load(prefix: str) -> None:
+        for number in range(200):
+            state.expect([scenario(f"{prefix}-{number}", "close")])
+
+    threads = [threading.Thread(target=load, args=(prefix,)) for prefix in "abcd"]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        met += [fate[1] for fate in [state.next_connection()] if fate]
+    for thread in threads:
+        thread.join()
+    while fate := state.next_connection():
+        met.append(fate[1])
+    assert len(met) == 800

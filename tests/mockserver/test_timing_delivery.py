@@ -189,7 +189,7 @@ def test_a_comment_stands_behind_the_byte_order_mark_which_comes_with_it() -> No
 
 def test_a_comment_of_several_lines_is_several_comments_and_one_of_none_a_bare_colon() -> None:
     body = [Slice(b"data: a\n\n", 0.1, 0)]
-    for text, comment in (("a\nb", b":a\n:b\n\n"), ("", b":\n\n"), (" x", b": x\n\n")):
+    for text, comment in (("a\r\nb\rc", b":a\n:b\n:c\n\n"), ("", b":\n\n"), (" x\u2028y", b": x\xe2\x80\xa8y\n\n")):
         assert [piece.data for piece in comment_while_waiting(body, text, 0.06, 0.0)] == [comment, b"data: a\n\n"]
 
 

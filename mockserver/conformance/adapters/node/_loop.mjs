@@ -5,6 +5,7 @@
 //
 //   lacks               what the consumer cannot tell, in the words of docs/writing-a-consumer.md
 //   ask(line, outcome)  makes the request of the case and puts what the consumer gives into the outcome
+//   version, close      only if it is no package that has a version, or if something is to be done at the end
 //
 // An adapter repairs nothing. What it throws is reported as the error; what the outcome had by then, as what was kept.
 
@@ -158,7 +159,7 @@ async function speak(name, library) {
   // undici, and with it its dispatcher, is loaded by the first fetch.
   await fetch('data:,');
   process.on('unhandledRejection', (error) => console.error(error));
-  write({ consumer: name, version: library ? findVersion(library) : process.versions.node, lacks });
+  write({ consumer: name, version: typeof version === 'string' ? version : findVersion(library), lacks });
   for await (const text of createInterface({ input: process.stdin })) {
     const line = JSON.parse(text);
     const outcome = new Outcome(line);
@@ -167,11 +168,12 @@ async function speak(name, library) {
       await ask(line, outcome);
     } catch (thrown) {
       if (!(thrown instanceof Left)) {
-        error = { type: thrown?.constructor?.name ?? typeof thrown, message: String(thrown?.message ?? thrown).slice(0, 2000) };
+        error = { type: thrown?.name ?? typeof thrown, message: String(thrown?.message ?? thrown).slice(0, 2000) };
       }
     }
     write({ ...outcome.report(), error });
   }
+  if (typeof close === 'function') await close();
   process.exit();
 }
 

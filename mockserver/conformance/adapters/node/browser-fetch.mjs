@@ -1,0 +1,41 @@
+// fetch in a page of headless Chromium: a loop written by hand over the reader of the response's body, as tutorials show it.
+//
+// fetch has no timeout for the next byte, so the page aborts when it has waited too long for a read.
+
+const lacks = ['retries'];
+const page = await Page.open(process.argv[2]);
+const version = page.version;
+const close = () => page.close();
+
+async function read({ url, request, timeout_s, leave_after_chunks, read_pause_ms }) {
+  const controller = new AbortController();
+  const within = (promise) => {
+    const timer = setTimeout(() => controller.abort(new Error('timeout')), timeout_s * 1000);
+    return promise.finally(() => clearTimeout(timer));
+  };
+  const body = JSON.stringify(request);
+  const headers = { 'content-type': 'application/json' };
+  const response = await within(fetch(url, { method: 'POST', headers, body, signal: controller.signal }));
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (let count = 0; ;) {
+    const { done, value } = await within(reader.read());
+    if (done) return;
+    const lines = (rest + value).split('\n');
+    rest = lines.pop();
+    for (const data of lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5).trim())) {
+      if (data === '[DONE]') return;
+      const chunk = JSON.parse(data);
+      if (chunk.error) throw new Error(JSON.stringify(chunk.error));
+      tell(JSON.stringify(chunk));
+      if (++count === leave_after_chunks) return controller.abort();
+      await new Promise((resume) => setTimeout(resume, read_pause_ms));
+    }
+  }
+}
+
+async function ask(line, outcome) {
+  await page.visit(new URL('/', line.base_url).href);
+  await page.run(read, { ...line, url: `${line.base_url}/chat/completions` }, (chunk) => outcome.addChunk(chunk));
+}
