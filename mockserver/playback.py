@@ -86,7 +86,8 @@ class Player:
             await self._take_turns()
             if not self._is_due(step.due_s) or not _joins(step):
                 await self._flush()
-                exchange.steps_played = count
+                if not connection.left:
+                    exchange.steps_played = count
                 await self._sleep_until(step.due_s)
             if connection.left and not self._is_answered(step):
                 break

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mockserver.api import Service, Settings, make_app
+from mockserver.api.service import MakePlan
 from mockserver.clock import Clock, RealClock
 from mockserver.errors import UsageError
 from mockserver.ids import IdGenerator, make_id
@@ -43,6 +44,7 @@ def build_service(
     tokenizer: str | Tokenizer = "approximate",
     clock: Clock | None = None,
     ids: IdGenerator = make_id,
+    get_bodies: Mapping[str, bytes] | None = None,
 ) -> Service:
     """What answers the requests of a server: the scenarios of `sources`, then, unless `strict`, those of OpenAI's guide.
 
@@ -62,6 +64,7 @@ def build_service(
         tokenizer=load_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer,
         clock=clock or RealClock(),
         ids=ids,
+        get_bodies=get_bodies or {},
     )
     defaults = () if strict else load_scenarios([DEFAULTS]).scenarios
     names = {scenario.name for scenario in given}
@@ -101,6 +104,7 @@ class MockServer:
     `scenarios` are files, folders, `Scenario` objects or mappings that say what a file would. It listens on a free port of
     `host` unless told otherwise. `time_scale` stretches all pauses (0: none). With `strict`, a request that no scenario
     matches gets a 404. `clock`, `ids`, `seed` decide everything that varies: the same ones give the same bytes.
+    `get_bodies` says what a GET of a scenario's URL asks, by the scenario's name; `endpoints` are paths of your own.
 
     Raises `ScenarioError` for a wrong scenario, `StartError` where it cannot listen.
     """
@@ -118,6 +122,8 @@ class MockServer:
         tokenizer: str | Tokenizer = "approximate",
         clock: Clock | None = None,
         ids: IdGenerator = make_id,
+        get_bodies: Mapping[str, bytes] | None = None,
+        endpoints: Mapping[str, MakePlan] | None = None,
     ) -> None:
         self._service = build_service(
             scenarios,
@@ -129,7 +135,9 @@ class MockServer:
             tokenizer=tokenizer,
             clock=clock,
             ids=ids,
+            get_bodies=get_bodies,
         )
+        self._endpoints = endpoints
         self._given = self._service.scenarios
         self._settings = self._service.settings
         self._host = host
@@ -142,7 +150,7 @@ class MockServer:
         if self._thread is not None:
             raise UsageError("the server is running already")
         listener = listen(self._host, self._port)
-        self._thread = LoopThread(make_app(self._service), listener, self._service.meet)
+        self._thread = LoopThread(make_app(self._service, self._endpoints), listener, self._service.meet)
         self._port = listener.getsockname()[1]
         return self
 

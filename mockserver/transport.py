@@ -256,8 +256,6 @@ class LendingProtocol(HttpToolsProtocol):
         client will not be able to read the last HTTP response."
         """
         self._deaf = True
-        self.lent.clear()
-        self.pipeline.clear()
         if not self.transport.is_closing():
             end_writing(self.transport)
             self._lingering = self.loop.call_later(LINGER_S, self.transport.abort)

@@ -100,7 +100,7 @@ def commands(text: str) -> list[str]:
         if found and found[-1].count("'") % 2:
             found[-1] += f"\n{line}"
         else:
-            found.append(line)
+            found.append(re.sub(r"\s+#.*", "", line))
     return found
 
 
@@ -109,6 +109,7 @@ def test_bash_blocks_run(text: str) -> None:
     for command in commands(text):
         program, *_ = command.split()
         if program == "make":  # the suite cannot run itself; what make would do is asked for
+            assert re.fullmatch(r"make [\w-]+", command)
             command = command.replace("make", "make --dry-run", 1)
         if shutil.which(program) is None:
             pytest.skip(f"there is no {program} here")
@@ -149,10 +150,10 @@ def table(title: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows if row.startswith("|")][2:]
 
 
-FAULTS = [
+FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"fault": "truncate", "at": {"before_event": 5}}, "Yes, delete it"),
     ({"fault": "error_event", "at": {"before_event": 5}, "shape": "flat"}, "Yes, delete it"),
-    ({"fault": "other_body", "body": "html"}, ""),
+    ({"fault": "other_body"}, ""),
 ]
 
 

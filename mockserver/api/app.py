@@ -4,12 +4,14 @@ Any path that ends in `/chat/completions` is the endpoint, because SDKs add pref
 Azure's `/openai/deployments/NAME/chat/completions`, our `/scenarios/NAME/v1`.
 """
 
+from collections.abc import Mapping
+
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.api import catalog
 from mockserver.api.chat import plan_chat
-from mockserver.api.service import Endpoint, Service
+from mockserver.api.service import Endpoint, MakePlan, Service
 
 
 class _ByMethod:
@@ -24,10 +26,11 @@ class _ByMethod:
         await endpoint(scope, receive, send)
 
 
-def make_app(service: Service) -> ASGIApp:
-    """The application that answers for `service`."""
+def make_app(service: Service, more: Mapping[str, MakePlan] | None = None) -> ASGIApp:
+    """The application that answers for `service`; `more` are further paths, which leave no trace in the journal."""
     preflight = Endpoint(service, catalog.plan_preflight, in_journal=False)
     table = {
+        **{path: Endpoint(service, make_plan, in_journal=False) for path, make_plan in (more or {}).items()},
         "/chat/completions": Endpoint(service, plan_chat),
         "/{prefix:path}/chat/completions": Endpoint(service, plan_chat),
         "/healthz": Endpoint(service, catalog.plan_health, in_journal=False),

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mockserver.conformance.case import Case
     from mockserver.conformance.run import Options, Run
 
 EXAMPLES = """\b
 [bold]Examples[/bold]
-  mockserver check -- mockserver-client --consumer     the client that comes with this package
+  mockserver check --consumer openai-python            a well-known one, as it is installed beside this package
+  mockserver check --consumer litellm --python ~/app/.venv/bin/python
   mockserver check -- node my-consumer.mjs             a program of your own
   mockserver check --run 'cut-*' -- node my-consumer.mjs
   mockserver check --html report.html --junit report.xml --jobs 4 -- ./consumer
@@ -32,6 +33,13 @@ def check(
     command: Annotated[
         list[str] | None, typer.Argument(metavar="-- COMMAND...", help="The consumer's program.")
     ] = None,
+    consumer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A consumer that an adapter is ready for, in place of COMMAND.")
+    ] = None,
+    python: Annotated[str | None, typer.Option(metavar="PATH", help="The Python that has it; default: this one.")] = None,
+    node: Annotated[str | None, typer.Option(metavar="PATH", help="The Node that runs it, in this folder.")] = None,
+    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium that runs it.")] = None,
+    list_consumers: Annotated[bool, typer.Option("--list-consumers", help="List the ready adapters and leave.")] = False,
     run: Annotated[list[str] | None, typer.Option("--run", metavar="GLOB", help="Only cases with such ids.")] = None,
     skip: Annotated[list[str] | None, typer.Option("--skip", metavar="GLOB", help="No cases with such ids.")] = None,
     cls: Annotated[list[str] | None, typer.Option("--class", metavar="CLASS", help="Only cases of this class.")] = None,
@@ -63,6 +71,8 @@ def check(
     from mockserver.conformance.case import choose_cases, load_cases
     from mockserver.errors import UsageError
 
+    if list_consumers:
+        return _list_consumers()
     cases = choose_cases(load_cases(), run or (), skip or (), cls or ())
     if not cases:
         raise UsageError("no case is chosen; `mockserver check --list-cases` shows them all")
@@ -71,19 +81,18 @@ def check(
         for case in cases:
             print(f"{case.id:<{width}}  {case.cls:<9}  {case.right:<6}  {case.title}")
         return 0
-    if not command:
-        raise UsageError("no consumer is given: expected `-- COMMAND...`, see `mockserver check --help`")
     from mockserver.conformance.run import Options, exit_code
 
+    started, replay = _choose_consumer(command, consumer, {"python": python, "node": node, "browser": browser})
+
     options = Options(jobs=jobs, time_limit_s=time_limit, spawn=spawn, seed=seed)
-    done = _run(command, cases, options)
+    done = _run(started, cases, options)
     from rich.console import Console
 
     from mockserver.conformance.baseline import compare_with_baseline, read_baseline, write_baseline_file
     from mockserver.conformance.report import write_reports
     from mockserver.conformance.report.terminal import print_report
 
-    replay = f"mockserver check -- {shlex.join(command)}"
     console = Console(file=sys.stdout)
     write_reports(done, replay, html=html, json_file=json_file, junit=junit, markdown=markdown, strict=strict)
     if write_baseline:
@@ -96,6 +105,40 @@ def check(
     for line in compared.lines():
         console.print(line, highlight=False)
     return int(bool(compared.new or compared.mended))
+
+
+def _choose_consumer(
+    command: list[str] | None, consumer: str | None, programs: "Mapping[str, str | None]"
+) -> tuple[list[str], str]:
+    """The consumer's program, and the command that judges it again."""
+    from mockserver.conformance.adapters import Environment, find_adapter, make_command
+    from mockserver.errors import UsageError
+
+    given = {name: path for name, path in programs.items() if path is not None}
+    if bool(command) == bool(consumer):
+        raise UsageError(
+            "no consumer is given: expected `--consumer NAME` (see --list-consumers) or `-- COMMAND...`"
+            if not command
+            else "expected `--consumer NAME` or `-- COMMAND...`, got both"
+        )
+    if command:
+        if given:
+            raise UsageError(f"--{next(iter(given))} says where a ready adapter runs: expected --consumer NAME with it")
+        return command, f"mockserver check -- {shlex.join(command)}"
+    assert consumer is not None
+    started = make_command(find_adapter(consumer), Environment(**given))
+    return started, shlex.join(
+        ["mockserver", "check", "--consumer", consumer, *(f"--{name}={path}" for name, path in given.items())]
+    )
+
+
+def _list_consumers() -> int:
+    from mockserver.conformance.adapters import ADAPTERS
+
+    width = max(map(len, ADAPTERS))
+    for adapter in ADAPTERS.values():
+        print(f"{adapter.name:<{width}}  {adapter.language:<7}  {adapter.says}: {adapter.install}")
+    return 0
 
 
 def _run(command: list[str], cases: "Sequence[Case]", options: "Options") -> "Run":

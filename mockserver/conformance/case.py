@@ -119,6 +119,9 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     arguments_as_json: Annotated[bool, Meta(description="Whether tool arguments are compared as JSON.")] = True
     cls: CaseClass = msgspec.field(name="class", default="protocol")
 
+    def __str__(self) -> str:
+        return self.id
+
     def body(self) -> dict[str, Any]:
         """The request that the consumer is to make."""
         body = {**BASE_REQUEST, **self.request}

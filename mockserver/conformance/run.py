@@ -1,5 +1,6 @@
 """A run of the suite: every case played to a consumer, what it reported judged, what the server saw checked."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -77,7 +78,7 @@ def run_cases(
         pool = _Pool(command, options)
         try:
             hello = pool.start()
-            judge_one = _Judge(server, hello, options)
+            judge_one = Judge(server, hello, options)
 
             def work(case: Case) -> Result:
                 result = judge_one(pool.program(), case)
@@ -93,9 +94,10 @@ def run_cases(
 
 
 def serve_cases(cases: Sequence[Case], seed: int = 0, **options: Any) -> MockServer:
-    """A server that plays every case under its own URL, and nothing else."""
+    """A server that plays every case under its own URL, and nothing else; a GET of that URL asks what the case asks."""
     scenarios = {case.id: case.as_scenario() for case in cases}
-    return MockServer(*scenarios.values(), _PLAIN, strict=True, seed=seed, **options)
+    bodies = {case.id: json.dumps(case.body()).encode() for case in cases}
+    return MockServer(*scenarios.values(), _PLAIN, strict=True, seed=seed, get_bodies=bodies, **options)
 
 
 class _Pool:
@@ -132,7 +134,7 @@ class _Pool:
             program.stop()
 
 
-class _Judge:
+class Judge:
     """Plays one case to a program and judges it."""
 
     def __init__(self, server: MockServer, hello: Hello, options: Options) -> None:

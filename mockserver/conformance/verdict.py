@@ -37,10 +37,10 @@ def judge(
     expected: Expected, got: Mapping[str, Any], arguments_as_json: bool = True, lacks: frozenset[str] = frozenset()
 ) -> Verdict:
     """The verdict on what a consumer reported of a stream; `lacks` is what it cannot expose, and is not compared."""
-    error = got.get("error")
-    if error is not None and not isinstance(error, Mapping):
-        return Verdict("fail", (f"`error` is to be an object with type and message, or null; got {error!r}",))
-    got = _tidy(got)
+    malformed = tuple(_find_malformed(got))
+    if malformed:
+        return Verdict("fail", malformed)
+    error, got = got.get("error"), _tidy(got)
     wanted = [_without(outcome, lacks) for outcome in (expected.outcome, expected.literally) if outcome is not None]
     invented = _least(tuple(_find_invented(outcome, got)) for outcome in wanted)
     if error is not None or (expected.told and _says_error(got)):
@@ -68,8 +68,24 @@ def judge(
 
 def judge_left(expected: Expected, got: Mapping[str, Any]) -> Verdict:
     """The verdict on a consumer that was to leave early: what it reports must be a beginning of the reply."""
-    invented = tuple(_find_invented(expected.outcome, _tidy(got)))
-    return Verdict("fail", invented) if invented else Verdict("pass")
+    wrong = tuple(_find_malformed(got)) or tuple(_find_invented(expected.outcome, _tidy(got)))
+    return Verdict("fail", wrong) if wrong else Verdict("pass")
+
+
+def _find_malformed(got: Outcome) -> Iterator[str]:
+    """What of a report is not in the protocol's form, and so cannot be judged."""
+    if not isinstance(got.get("error"), Mapping | None):
+        yield f"`error` is to be an object with type and message, or null; got {got['error']!r}"
+    if not _is_list_of_objects(got.get("choices")):
+        yield f"`choices` is to be a list of objects, or null; got {_show(got['choices'])}"
+        return
+    for choice in _choices(got):
+        if not _is_list_of_objects(choice.get("tool_calls")):
+            yield f"`tool_calls` is to be a list of objects, or null; got {_show(choice['tool_calls'])}"
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(item, Mapping) for item in value))
 
 
 def _describe(error: Mapping[str, Any] | None) -> str:
@@ -103,10 +119,11 @@ def _lacks_finish(wanted: Outcome, got: Outcome) -> bool:
 def _tidy(got: Outcome) -> dict[str, Any]:
     """What was reported in one form: choices in order, one choice without a list, the deprecated function call as a call."""
     several = got.get("choices")
-    if not isinstance(several, list) or not all(isinstance(choice, Mapping) for choice in several):
-        return _tidy_choice(got)
-    places = [choice.get("index", place) for place, choice in enumerate(several)]
-    ordered = [_tidy_choice(several[k]) for k in sorted(range(len(several)), key=lambda k: places[k])]
+    if not several:
+        return _tidy_choice({key: value for key, value in got.items() if key != "choices"})
+    told = [choice.get("index") for choice in several]
+    places = [index if isinstance(index, int) else place for place, index in enumerate(told)]
+    ordered = [_tidy_choice(several[k]) for k in sorted(range(len(several)), key=places.__getitem__)]
     rest = {key: value for key, value in got.items() if key not in (*FIELDS, "choices", "function_call")}
     return {**ordered[0], **rest} if len(ordered) == 1 else {**rest, "choices": ordered}
 
@@ -115,11 +132,8 @@ def _tidy_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
     calls, function = choice.get("tool_calls"), choice.get("function_call")
     if not calls and isinstance(function, Mapping) and function.get("name"):
         calls = [function]
-    if not isinstance(calls, list):
-        return dict(choice)
     # A stream that never says the type leaves it to the reader: there was one long before there were two.
-    tidy = [{**call, "type": call.get("type") or "function"} if isinstance(call, Mapping) else call for call in calls]
-    return {**choice, "tool_calls": tidy}
+    return {**choice, "tool_calls": [{**call, "type": call.get("type") or "function"} for call in calls or ()]}
 
 
 def _without(outcome: Outcome, lacks: frozenset[str]) -> dict[str, Any]:
@@ -178,10 +192,17 @@ def _find_invented_calls(told: list[Any], kept: list[Any]) -> Iterator[str]:
     for k, (wanted, call) in enumerate(zip(told, kept, strict=False)):
         for field in ("name", "arguments", "input"):
             text, said = call.get(field), wanted.get(field)
-            is_told = said is None or not isinstance(text, str) or str(said).startswith(text)
-            # Of arguments that broke off some make JSON, by closing what is open: no beginning, and not invented either.
-            if not is_told and not (field == "arguments" and _is_json(text)):
+            if isinstance(text, str) and isinstance(said, str) and not _may_be_kept(field, text, said):
                 yield f"tool_calls[{k}].{field}: what was kept is no beginning of {_show(said)}, got {_show(text)}"
+
+
+def _may_be_kept(field: str, text: str, said: str) -> bool:
+    """Whether a part of a call is a beginning of what was said; of arguments two more forms are no invention.
+
+    Of those that broke off some make JSON, by closing what is open. Those that a server sends once more at the end are longer
+    than what is meant, and no JSON: kept beside the error they do no harm.
+    """
+    return said.startswith(text) or (field == "arguments" and (text.startswith(said) or _is_json(text)))
 
 
 def _show(text: Any) -> str:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mockserver.faults import Fault
-from mockserver.http import Http, Interim
+from mockserver.http import Coding, Http, Interim
 from mockserver.json_text import JsonStyle
 from mockserver.scenario import Delivery
 from mockserver.shorthand import Duration, Size
@@ -18,6 +18,7 @@ from mockserver.strategies.places import EVENT_NAMES, durations, places
 from mockserver.timing import Comments, Pause, PauseAt, Timing
 from mockserver.writes import Mode, Writes
 
+CODINGS: tuple[Coding, ...] = ("gzip", "deflate", "br")
 _LINE_ENDS = st.sampled_from(("lf", "crlf", "cr"))
 _BETWEEN_EVENTS = st.sampled_from(("", ": keep-alive", ":", "retry: 3000", "id: {n}", "foo: bar", "event: message"))
 _IN_EVENTS = st.sampled_from((": in between", "event: message", "id: 7", "foo", "retry: x"))
@@ -70,6 +71,8 @@ headers: st.SearchStrategy[dict[str, str | None]] = st.fixed_dictionaries(
         "Cache-Control": st.just("no-cache"),
     },
 )
+
+
 def https(codings: Sequence[Coding] = CODINGS) -> st.SearchStrategy[Http]:
     """Legal ways of writing the HTTP message; `codings` are those that the body may have."""
     coding: dict[str, st.SearchStrategy[Any]] = {"coding": st.sampled_from(codings)} if codings else {}

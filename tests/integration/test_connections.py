@@ -330,8 +330,10 @@ def test_a_chunked_body_without_end_is_answered_when_it_is_over_the_limit(server
     with RawClient(server) as client:
         client.send(render_request(None, headers={"transfer-encoding": "chunked", "connection": connection}))
         piece = b"2710\r\n" + bytes(10_000) + b"\r\n"
-        for _ in range(11):
+        for _ in range(10):
             client.send(piece)
+        wait_until(lambda: [lent.received for lent in lent_connections(server)] == [LIMIT])
+        client.send(piece)
         answer = client.read_answer()
         assert answer.status == 413
         assert answer.header("connection") == connection

@@ -15,7 +15,7 @@ import pytest
 
 from mockserver.clock import RealClock
 from mockserver.faults import FAULTS
-from mockserver.journal import Exchange
+from mockserver.journal import MAX_PLAYED, Exchange
 from mockserver.plan import Terms, plan_turn
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer
@@ -29,7 +29,8 @@ STREAM: dict[str, Any] = {"stream_options": {"include_usage": True, "include_obf
 REPLY = {"content": "Hé there", "pieces": ["Hé", " there"]}
 """Its stream has six events: role, two tokens, finish, usage, [DONE]."""
 
-PLAIN = {"name": "plain", "match": {"last_user": "plain?"}, "reply": "plain"}
+PLAIN = {"name": "plain", "reply": "plain"}
+PLAIN_PATH = "/scenarios/plain/v1/chat/completions"
 TRANSFERS = ("chunked", "length", "close")
 ENDS: dict[type[Step], str] = {Abort: "reset", HalfClose: "half-closed", Hold: "client left (FIN)"}
 NOT_ASKED = {"size": 3_000, "count": 20}
@@ -95,12 +96,14 @@ class Recording:
             assert client.received[: len(self.expected)] == self.expected
             goes_on = isinstance(self.last, End) and not self.last.close
             if goes_on:
-                assert client.ask(chat("plain?")).content == "plain", "the same connection serves the next request"
+                assert client.ask(chat(), path=PLAIN_PATH).content == "plain", (
+                    "the same connection serves the next request"
+                )
             else:
                 assert len(client.received) == len(self.expected)
         self._check_journal()
         with RawClient(self.server) as another:
-            assert another.ask(chat("plain?")).content == "plain", "the same server does"
+            assert another.ask(chat(), path=PLAIN_PATH).content == "plain", "the same server does"
 
     def _record(self, client: RawClient) -> None:
         match self.last:
@@ -133,14 +136,15 @@ class Recording:
         assert exchange.ended == ENDS.get(type(self.last), "complete")
         assert exchange.plan is not None
         total = len(list(exchange.plan))
-        assert exchange.steps_played == total - (1 if isinstance(self.last, Hold | HalfClose) else 0)
+        assert exchange.steps_played == total - (1 if isinstance(self.last, Hold) else 0)
         assert exchange.bytes_sent == len(self.expected)
         if sys.platform == "linux":
             assert exchange.bytes_acknowledged is not None
             assert exchange.bytes_acknowledged <= len(self.expected)
             if isinstance(self.last, Abort | Hold):
                 assert exchange.bytes_acknowledged == len(self.expected)
-        assert sum(played.size for played in exchange.played) == len(self.expected)
+        if len(exchange.played) < MAX_PLAYED:
+            assert sum(played.size for played in exchange.played) == len(self.expected)
 
 
 def record(server: MockServer, delivery: dict[str, Any], connection: str = "keep-alive", **scenario: Any) -> None:
@@ -391,7 +395,7 @@ def test_due_times_are_kept(server: MockServer) -> None:
 
 def test_a_slow_reader_of_64_mebibytes_costs_bounded_memory_and_another_stream_goes_on(server: MockServer) -> None:
     server.add({"name": "endless", "reply": REPLY, "delivery": {"faults": [{"fault": "endless"}]}})
-    server.add({"name": "paced", "reply": {"content": "x", "pieces": ["x"] * 50}, "timing": {"itl": "5ms"}})
+    server.add({"name": "paced", "reply": {"pieces": ["x"] * 50}, "timing": {"itl": "5ms"}})
     seen = len(server.requests)
     with RawClient(server, receive_buffer=32 * 1024) as slow:
         tracemalloc.start()
@@ -454,7 +458,7 @@ def test_until_the_client_leaves_is_until_the_client_leaves(server: MockServer) 
 
 def test_a_gzip_bomb_stops_no_other_stream(server: MockServer) -> None:
     server.add({"name": "bomb", "reply": REPLY, "delivery": {"faults": [{"fault": "gzip_bomb", "size": "256MiB"}]}})
-    server.add({"name": "paced", "reply": {"content": "x", "pieces": ["x"] * 20}, "timing": {"itl": "5ms"}})
+    server.add({"name": "paced", "reply": {"pieces": ["x"] * 20}, "timing": {"itl": "5ms"}})
     with RawClient(server) as bomb, RawClient(server) as other:
         bomb.send(render_request(chat(), path="/scenarios/bomb/v1/chat/completions"))
         begun = time.monotonic()

@@ -39,16 +39,20 @@ LEAVES: dict[str, tuple[Callable[[RawClient], None], tuple[str, ...]]] = {
     "RST": (RawClient.reset, ("client left (RST)",)),
 }
 
-AHEAD: dict[str, bytes] = {
-    "alone": b"",
-    "one more request pipelined": REQUEST,
-    "several more and a broken one": REQUEST * 5 + REQUEST[:-20],
+AHEAD: dict[str, tuple[bytes, int]] = {
+    "alone": (b"", 0),
+    "one more request pipelined": (REQUEST, 1),
+    "several more and half of another": (REQUEST * 5 + REQUEST[:-20], 6),
 }
 
 
 def wait_for_client(server: MockServer) -> None:
-    """Until the server can send no more because the client does not read."""
-    wait_until(lambda: any(connection.waits_for_client for connection in lent_connections(server)), "blocked")
+    """Until the server can send no more because the client does not read: the kernels in between take nothing any more."""
+    sent, before = 0, -1
+    while sent != before:
+        wait_until(lambda: any(connection.waits_for_client for connection in lent_connections(server)), "blocked")
+        sent, before = sum(connection.sent for connection in lent_connections(server)), sent
+        time.sleep(0.01)
 
 
 def leave_and_time(server: MockServer, client: RawClient, leave: Callable[[RawClient], None]) -> tuple[Exchange, float]:
@@ -78,13 +82,16 @@ def test_a_client_that_leaves_is_noticed(any_loop_server: MockServer, what: str,
     for _ in range(TRIES):
         server._service.journal.clear()
         with RawClient(server, receive_buffer=4096) as client:
-            client.send(REQUEST + AHEAD[ahead])
+            client.send(REQUEST)
             if what == "blocked":
                 wait_for_client(server)
             elif what == "not begun":
                 wait_until(lambda: [exchange for exchange in server.requests if exchange.status])
             else:
                 client.read_until(b"\r\n\r\n" if what == "headers sent" else b'"content":""')
+            requests, count = AHEAD[ahead]
+            client.send(requests)
+            wait_until(lambda count=count: len(lent_connections(server)) == 1 + count)  # type: ignore[misc]
             exchange, after_s = leave_and_time(server, client, leave)
             assert exchange.ended in (("half-closed",) if what == "half-closed" else endings)
             assert exchange.bytes_sent >= len(client.received)

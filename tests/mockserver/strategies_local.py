@@ -8,14 +8,31 @@ from hypothesis import strategies as st
 
 from mockserver.chunks import Chunk, Identity, make_chunks
 from mockserver.completion import make_completion
-from mockserver.reply import Choice, Completion, FunctionCall, Reply, ToolCall, complete
+from mockserver.reply import Completion, Reply, complete
 from mockserver.request import ChatRequest, parse_request
+from mockserver.strategies.replies import choices, custom_tools, function_tools, pieces, replies, texts, words
 from mockserver.timing import UNPACED, Schedule
 from mockserver.tokens import split_text
 
+__all__ = [
+    "IDENTITY",
+    "answer",
+    "ask",
+    "choices",
+    "custom_tools",
+    "function_tools",
+    "groups",
+    "pieces",
+    "replies",
+    "requests",
+    "stream",
+    "texts",
+    "whole",
+]
+
 IDENTITY = Identity(id="chatcmpl-1", created=1_700_000_000, model="gpt-4o-mini", seed="7")
 
-FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
+groups = st.lists(st.integers(1, 5), max_size=6).map(tuple)
 
 
 def ask(**parameters: Any) -> ChatRequest:
@@ -37,51 +54,6 @@ def stream(reply: Reply, request: ChatRequest, group: tuple[int, ...] = ()) -> l
 def whole(reply: Reply, request: ChatRequest) -> dict[str, Any]:
     """The answer that is not streamed."""
     return make_completion(answer(reply, request), request, IDENTITY)
-
-
-words = st.sampled_from(
-    ["Hello", " world", ",", " 1", "2", "\n", "naïve", " 你好", "🙂", '{"a":', ' "b"}', "  ", "STOP"]
-)
-texts = st.lists(words, max_size=8).map("".join) | st.text(max_size=20)
-pieces = st.lists(words | st.text(max_size=4), max_size=6).map(tuple)
-groups = st.lists(st.integers(1, 5), max_size=6).map(tuple)
-names = st.text("abcXYZ019_-", min_size=1, max_size=12)
-arguments: st.SearchStrategy[str | dict[str, Any]] = texts | st.dictionaries(
-    names, st.none() | st.booleans() | st.integers() | texts | st.lists(st.integers(), max_size=2), max_size=3
-)
-call_ids = st.none() | st.text("abcXYZ019", min_size=24, max_size=24).map("call_".__add__)
-
-function_tools = st.builds(ToolCall, names, arguments=arguments, id=call_ids) | st.builds(
-    ToolCall, names, id=call_ids, pieces=pieces
-)
-custom_tools = st.builds(ToolCall, names, id=call_ids, type=st.just("custom"), input=st.none() | texts) | st.builds(
-    ToolCall, names, id=call_ids, type=st.just("custom"), pieces=pieces
-)
-function_calls = st.builds(FunctionCall, names, arguments=arguments) | st.builds(FunctionCall, names, pieces=pieces)
-
-
-@st.composite
-def choices(draw: st.DrawFn, tools: st.SearchStrategy[ToolCall] = function_tools | custom_tools) -> Choice:
-    """Any choice that a scenario can write down."""
-    own = draw(st.booleans())
-    calls = draw(st.lists(tools, max_size=3).map(tuple))
-    return Choice(
-        content=None if own else draw(st.none() | texts),
-        pieces=draw(pieces) if own else None,
-        reasoning=draw(st.none() | texts),
-        refusal=draw(st.none() | texts),
-        tool_calls=calls,
-        function_call=None if calls else draw(st.none() | function_calls),
-        finish_reason=draw(st.none() | st.sampled_from(FINISH_REASONS)),
-    )
-
-
-def replies(tools: st.SearchStrategy[ToolCall] = function_tools | custom_tools) -> st.SearchStrategy[Reply]:
-    """Any reply: one choice written directly, or several."""
-    one = choices(tools).map(
-        lambda choice: Reply(**{field: getattr(choice, field) for field in Choice.__struct_fields__})
-    )
-    return one | st.lists(choices(tools), min_size=1, max_size=3).map(lambda several: Reply(choices=tuple(several)))
 
 
 @st.composite

@@ -24,7 +24,7 @@ ORDER = """
     clock journal internals connection transport playback recording
     api.service api.chat api.catalog api.app api
     access loop server
-    strategies
+    strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies
     conformance.case conformance.consumer conformance.verdict conformance.run conformance.mark conformance.baseline
     conformance.report.terminal conformance.report conformance pytest_plugin
     cli.terminal cli.options cli.serving cli.serve cli.validate cli.schema cli.finding cli.show cli.listing cli.check cli.demo cli.app cli

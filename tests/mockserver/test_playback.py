@@ -193,6 +193,28 @@ def test_a_client_that_leaves_while_it_does_not_read_is_noticed_and_the_journal_
     assert wire.ending == "dropped"
 
 
+def test_while_a_client_does_not_read_the_journal_tells_what_the_kernel_took() -> None:
+    async def run() -> None:
+        clock = JumpClock()
+        wire, exchange = Wire(clock, room=300), new_exchange()
+        task = asyncio.create_task(Player(wire.connection, exchange, clock, 0.0).play([Write(0.0, b"x" * 1000)]))
+        while not wire.connection.waits_for_client:
+            await asyncio.sleep(0)
+        assert exchange.bytes_sent == 300
+        wire.connection.leave("RST")
+        await task
+
+    asyncio.run(run())
+
+
+def test_steps_of_which_nothing_was_sent_were_not_played() -> None:
+    plan: list[Step] = [Write(0.0, b"ab"), Write(0.0, b"cd"), Write(5.0, b"e"), End(5.0)]
+    _, exchange = play(plan, room=1, at={2.0: leaves("RST")})
+    assert (exchange.steps_played, exchange.bytes_sent) == (0, 1)
+    _, exchange = play(plan, room=4, at={2.0: leaves("RST")})
+    assert (exchange.steps_played, exchange.bytes_sent) == (2, 4)
+
+
 # Hold, and the ends
 
 
@@ -277,8 +299,10 @@ def test_abort_resets_the_connection(drain: bool) -> None:
     assert wire.clock.now() == 101.0
 
 
-def aborted(unacknowledged: list[int], at: dict[float, Callable[[Wire], None]] | None = None) -> tuple[Wire, Exchange]:
-    plan: list[Step] = [Write(0.0, b"abc"), Abort(1.0)]
+def aborted(
+    unacknowledged: list[int], at: dict[float, Callable[[Wire], None]] | None = None, drain: bool = True
+) -> tuple[Wire, Exchange]:
+    plan: list[Step] = [Write(0.0, b"abc"), Abort(1.0, drain)]
     return play(plan, at={0.5: lambda wire: wire.unacknowledged.extend(unacknowledged), **(at or {})})
 
 
@@ -287,6 +311,13 @@ def test_an_abort_that_drains_waits_until_the_client_has_everything() -> None:
     assert wire.ending == "reset"
     assert wire.unacknowledged == [0]
     assert exchange.bytes_acknowledged == 3
+
+
+def test_an_abort_that_does_not_drain_waits_for_nothing() -> None:
+    wire, exchange = aborted([3, 2, 1, 0], drain=False)
+    assert wire.ending == "reset"
+    assert wire.unacknowledged == [2, 1, 0]
+    assert exchange.bytes_acknowledged == 0
 
 
 def test_an_abort_that_drains_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

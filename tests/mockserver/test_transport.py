@@ -380,6 +380,19 @@ def test_a_client_that_never_closes_is_closed_after_a_while(stage: Stage, monkey
         wait_until(lambda: not stage.protocols)
 
 
+def test_a_connection_that_its_client_closes_too_leaves_no_timer_behind(stage: Stage) -> None:
+    async def play(connection: Connection) -> None:
+        connection.send(ANSWER)
+        connection.finish(close=True)
+
+    stage.on_next_request(play)
+    with RawClient(stage.url) as client:
+        client.send(render_request(b""))
+        assert client.read_to_end() == "FIN"
+        [protocol] = stage.protocols
+    wait_until(lambda: protocol._lingering is not None and protocol._lingering.cancelled())
+
+
 def test_an_idle_connection_that_is_reset_leaves_no_timer_behind(stage: Stage) -> None:
     async def play(connection: Connection) -> None:
         connection.send(ANSWER)

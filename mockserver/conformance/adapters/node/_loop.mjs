@@ -21,43 +21,37 @@ class Left extends Error {}
 class Choice {
   constructor() {
     Object.assign(this, { content: '', tool_calls: [], refusal: '', reasoning: '', finish_reason: null });
-    Object.defineProperty(this, 'byKey', { value: new Map() });
+    Object.defineProperty(this, 'byIndex', { value: new Map() });
   }
 
   // Append one delta, as anybody's loop would that has met more than one provider.
   addDelta(delta) {
-    for (const name of ['content', 'refusal']) if (typeof delta[name] === 'string') this[name] += delta[name];
-    const reasoning = delta.reasoning_content || delta.reasoning;
-    if (typeof reasoning === 'string') this.reasoning += reasoning;
+    this.content = append(this.content, delta.content);
+    this.refusal = append(this.refusal, delta.refusal);
+    this.reasoning = append(this.reasoning, delta.reasoning_content || delta.reasoning);
     for (const piece of delta.tool_calls ?? []) this.addPiece(piece);
-    if (delta.function_call) this.append(this.begin('function_call', null, 'function'), delta.function_call);
+    if (delta.function_call) this.addPiece({ index: 'legacy', function: delta.function_call });
   }
 
-  // A piece belongs to the call of its index; without an index, a new id begins a call, and so does one with a name.
-  addPiece(piece) {
-    const said = piece.function ?? piece.custom ?? {};
-    const last = [...this.byKey.keys()].at(-1);
-    const key = piece.index ?? (piece.id || (said.name ? undefined : last)) ?? `call ${this.tool_calls.length}`;
-    this.append(this.begin(key, piece.id, piece.type || (piece.custom ? 'custom' : 'function')), said);
-  }
-
-  begin(key, id, type) {
-    if (!this.byKey.has(key)) {
-      const call = { id, type, name: null, [type === 'custom' ? 'input' : 'arguments']: '' };
-      this.byKey.set(key, call);
+  // A piece belongs to the call of its index, unless it has another id and a name: then it begins a call.
+  addPiece({ index, id, type, custom, function: said = custom ?? {} }) {
+    let call = this.byIndex.get(index);
+    if (!call || (id && said.name && id !== call.id)) {
+      call = { id, type: type || (custom ? 'custom' : 'function'), name: null };
+      call[call.type === 'custom' ? 'input' : 'arguments'] = '';
+      this.byIndex.set(index, call);
       this.tool_calls.push(call);
     }
-    const call = this.byKey.get(key);
-    call.id ||= id;
-    return call;
-  }
-
-  append(call, said) {
     const text = 'input' in call ? 'input' : 'arguments';
+    call.id ||= id;
     call.name ||= said.name;
-    if (typeof said[text] === 'string') call[text] += said[text];
-    else if (said[text] != null) call[text] = said[text];
+    call[text] = append(call[text], said[text]);
   }
+}
+
+function append(text, said) {
+  if (said && typeof said !== 'string') throw new TypeError(`expected text, got ${JSON.stringify(said)}`);
+  return text + (said ?? '');
 }
 
 class Outcome {
@@ -95,7 +89,8 @@ class Outcome {
       const index = choice.index ?? 0;
       if (!this.choices.has(index)) this.choices.set(index, new Choice());
       const own = this.choices.get(index);
-      if (choice.delta) own.addDelta(choice.delta);
+      const delta = choice.delta ?? choice.message;
+      if (delta) own.addDelta(delta);
       own.finish_reason = choice.finish_reason || own.finish_reason;
     }
     this.tell();

@@ -1,7 +1,7 @@
 """What all Python adapters share: the loop that reads cases and writes answers, and the tolerant loop over OpenAI's chunks.
 
-Run as `python -P _loop.py ADAPTER PACKAGE` by the user's own Python, so it imports the standard library alone. An adapter is a file
-that imports its consumer and defines
+Run as `python -P _loop.py ADAPTER PACKAGE` by the user's own Python, so it imports the standard library alone. An adapter is a
+file that imports its consumer and defines
 
     LACKS                what the consumer cannot tell, in the words of docs/writing-a-consumer.md
     ask(case, outcome)   makes the request of the case and puts what the consumer gives into the outcome; may be async
@@ -38,50 +38,44 @@ class Choice:
         self.reasoning: list[str] = []
         self.finish_reason: str | None = None
         self.calls: list[dict[str, Any]] = []
-        self._by_key: dict[Any, dict[str, Any]] = {}
+        self._by_index: dict[Any, dict[str, Any]] = {}
 
     def add_delta(self, delta: Any) -> None:
         """Append one delta, as anybody's loop would that has met more than one provider."""
-        self.content += _text(delta, "content")
-        self.refusal += _text(delta, "refusal")
-        self.reasoning += _text(delta, "reasoning_content") or _text(delta, "reasoning")
+        for texts, said in (
+            (self.content, get(delta, "content")),
+            (self.refusal, get(delta, "refusal")),
+            (self.reasoning, get(delta, "reasoning_content") or get(delta, "reasoning")),
+        ):
+            if said:
+                texts.append("" + said)  # which raises, as any loop does, if it is no text
         for piece in get(delta, "tool_calls") or ():
             self._add_piece(piece)
         legacy = get(delta, "function_call")
         if legacy:
-            self._append(self._begin("function_call", None, "function"), legacy)
+            self._append(self._by_index.get("legacy") or self._begin("legacy", None, "function"), legacy)
 
     def _add_piece(self, piece: Any) -> None:
-        """A piece belongs to the call of its index; without an index, a new id begins a call, and so does one with a name."""
-        index, id = get(piece, "index"), get(piece, "id")
-        function, custom = get(piece, "function"), get(piece, "custom")
-        key = index if index is not None else id or (not get(function or custom, "name") and self._last_key())
-        if key is None or key is False:
-            key = f"call {len(self.calls)}"
-        call = self._begin(key, id, get(piece, "type") or ("custom" if custom else "function"))
-        self._append(call, function or custom)
-
-    def _last_key(self) -> Any:
-        return next(reversed(self._by_key), None)
-
-    def _begin(self, key: Any, id: str | None, kind: str) -> dict[str, Any]:
-        call = self._by_key.get(key)
-        if call is None:
-            text = "input" if kind == "custom" else "arguments"
-            call = self._by_key[key] = {"id": id, "type": kind, "name": None, text: ""}
-            self.calls.append(call)
+        """A piece belongs to the call of its index, unless it has another id and a name: then it begins a call."""
+        index, id, custom = get(piece, "index"), get(piece, "id"), get(piece, "custom")
+        said = custom or get(piece, "function")
+        call = self._by_index.get(index)
+        if call is None or (id and get(said, "name") and id != call["id"]):
+            call = self._begin(index, id, get(piece, "type") or ("custom" if custom else "function"))
         call["id"] = call["id"] or id
+        self._append(call, said)
+
+    def _begin(self, index: Any, id: str | None, kind: str) -> dict[str, Any]:
+        text = "input" if kind == "custom" else "arguments"
+        call = self._by_index[index] = {"id": id, "type": kind, "name": None, text: ""}
+        self.calls.append(call)
         return call
 
     @staticmethod
     def _append(call: dict[str, Any], said: Any) -> None:
-        call["name"] = call["name"] or get(said, "name")
         text = "input" if "input" in call else "arguments"
-        piece = get(said, text)
-        if isinstance(piece, str):
-            call[text] += piece
-        elif piece is not None:
-            call[text] = piece
+        call["name"] = call["name"] or get(said, "name")
+        call[text] += get(said, text) or ""
 
     def report(self) -> dict[str, Any]:
         """As the protocol writes it."""
@@ -130,7 +124,7 @@ class Outcome:
         self.usage = get(chunk, "usage") or self.usage
         for choice in get(chunk, "choices") or ():
             own = self.choices.setdefault(get(choice, "index") or 0, Choice())
-            delta = get(choice, "delta")
+            delta = get(choice, "delta") or get(choice, "message")
             if delta:
                 own.add_delta(delta)
             own.finish_reason = get(choice, "finish_reason") or own.finish_reason
@@ -181,11 +175,6 @@ class Outcome:
 def get(value: Any, name: str) -> Any:
     """A member of an object or a dict; None if there is none. Objects that are dicts as well are read as objects."""
     return value.get(name) if type(value) is dict else getattr(value, name, None)
-
-
-def _text(delta: Any, name: str) -> list[str]:
-    text = get(delta, name)
-    return [text] if text and isinstance(text, str) else []
 
 
 def _plain(value: Any) -> Any:

@@ -17,9 +17,7 @@ async def ask(case, outcome):
     tools = [FunctionTool(f["name"], f.get("description", ""), f["parameters"], invoke) for f in functions]
     model = OpenAIChatCompletionsModel(case.request["model"], own)
     agent = Agent(name="agent", model=model, tools=tools, tool_use_behavior="stop_on_first_tool")
-    run = Runner.run_streamed(
-        agent, case.request["messages"], max_turns=1, run_config=RunConfig(tracing_disabled=True)
-    )
+    run = Runner.run_streamed(agent, case.request["messages"], max_turns=1, run_config=RunConfig(tracing_disabled=True))
     try:
         async for event in outcome.each_async(run.stream_events()):
             if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":

@@ -20,13 +20,12 @@ async def ask(case, outcome):
     parameters = ModelRequestParameters(function_tools=tools)
     async with model_request_stream(model, messages, model_request_parameters=parameters) as stream:
         async for event in outcome.each_async(stream):
-            part = event.delta if event.event_kind == "part_delta" else getattr(event, "part", None)
-            if event.event_kind in ("part_start", "part_delta"):
-                add = {"text": outcome.add_text, "thinking": outcome.add_reasoning}.get(
-                    getattr(part, "part_kind", None) or part.part_delta_kind, lambda text: None
-                )
-                add(getattr(part, "content", None) or getattr(part, "content_delta", None))
+            if event.event_kind == "part_start" and event.part.part_kind == "text":
+                outcome.add_text(event.part.content)
+            elif event.event_kind == "part_delta" and event.delta.part_delta_kind == "text":
+                outcome.add_text(event.delta.content_delta)
         response = stream.get()
+    outcome.add_message({"content": response.text, "reasoning": response.thinking})
     for call in response.tool_calls:
         outcome.add_call(call.tool_call_id, call.tool_name, call.args_as_json_str())
     usage = {"prompt_tokens": response.usage.input_tokens, "completion_tokens": response.usage.output_tokens}
