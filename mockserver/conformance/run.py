@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +24,9 @@ TIMEOUT_S = 5.0
 TIME_LIMIT_S = 20.0
 """How long a case may take before it counts as a hang."""
 
-_PLAIN = Scenario(name="plain-afterwards", reply="All is well again.")
+PLAIN = Scenario(name="plain-afterwards", reply="All is well again.")
+"""What is asked for after a case that says `then_plain`."""
+
 _SETTLE_S = 2.0
 
 
@@ -97,7 +99,7 @@ def serve_cases(cases: Sequence[Case], seed: int = 0, **options: Any) -> MockSer
     """A server that plays every case under its own URL, and nothing else; a GET of that URL asks what the case asks."""
     scenarios = {case.id: case.as_scenario() for case in cases}
     bodies = {case.id: json.dumps(case.body()).encode() for case in cases}
-    return MockServer(*scenarios.values(), _PLAIN, strict=True, seed=seed, get_bodies=bodies, **options)
+    return MockServer(*scenarios.values(), PLAIN, strict=True, seed=seed, get_bodies=bodies, **options)
 
 
 class _Pool:
@@ -148,35 +150,41 @@ class Judge:
             return Result(case, Verdict("skip", (f"the consumer lacks {', '.join(missing)}",)))
         time_limit_s = max(self._options.time_limit_s, case.time_limit_s or 0)
         report = program.run(make_line(case, self._server.scenario_url(case.id)), time_limit_s)
-        exchanges = self._settled(case)
+        exchanges = wait_for_end(self._server, case)
         result = judge_report(case, report, exchanges, self._hello.lacks)
         if case.then_plain and result.verdict.name in ("pass", "weak"):
             result = self._judge_next(program, case, result)
         return result
 
-    def _settled(self, case: Case) -> tuple[Exchange, ...]:
-        """The exchanges of the case, once they have ended, or after a while."""
-        deadline = time.monotonic() + _SETTLE_S
-        while True:
-            found = tuple(exchange for exchange in self._server.requests if exchange.scenario == case.id)
-            if all(exchange.ended for exchange in found) or time.monotonic() > deadline:
-                return found
-            time.sleep(0.002)
-
     def _judge_next(self, program: Program, case: Case, result: Result) -> Result:
         """A plain request on the same client must succeed after whatever came before."""
-        line = {**make_line(case, self._server.scenario_url(_PLAIN.name)), "case": f"{case.id}, then a plain request"}
+        line = {**make_line(case, self._server.scenario_url(PLAIN.name)), "case": f"{case.id}, then a plain request"}
         line |= {"leave_after_chunks": None, "read_pause_ms": 0, "timeout_s": TIMEOUT_S}
         report = program.run(line, self._options.time_limit_s)
         if report.ended != "answer":
             return Result(
                 case, Verdict(report.ended, ("at the next, plain request",)), result.expected, report, result.exchanges
             )
-        got = report.answer.get("content")
-        if report.answer.get("error") or got != _PLAIN.reply:
-            reason = f"at the next, plain request: expected {_PLAIN.reply!r}, got {got!r}, error {report.answer.get('error')}"
-            return Result(case, Verdict("fail", (reason,)), result.expected, report, result.exchanges)
-        return result
+        wrong = check_plain(report.answer)
+        return Result(case, Verdict("fail", wrong), result.expected, report, result.exchanges) if wrong else result
+
+
+def check_plain(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is wrong with the answer to the plain request that follows some cases on the same client."""
+    got, error = answer.get("content"), answer.get("error")
+    if not error and got == PLAIN.reply:
+        return ()
+    return (f"at the next, plain request: expected {PLAIN.reply!r}, got {got!r}, error {error}",)
+
+
+def wait_for_end(server: MockServer, case: Case, after: int = 0) -> tuple[Exchange, ...]:
+    """The exchanges of a case with a number above `after`, once they have ended, or after a while."""
+    deadline = time.monotonic() + _SETTLE_S
+    while True:
+        found = tuple(e for e in server.requests if e.scenario == case.id and e.number > after)
+        if all(exchange.ended for exchange in found) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.002)
 
 
 def make_line(case: Case, base_url: str) -> dict[str, Any]:
@@ -213,7 +221,9 @@ def judge_report(case: Case, report: Report, exchanges: Sequence[Exchange], lack
     ):
         return result(Verdict("skip", (f"the consumer did not offer {coding}",)))
     expected = (
-        expect(last.plan.stream) if last.plan is not None and last.plan.stream is not None else Expected("error", {})
+        expect(last.plan.stream)
+        if last.plan is not None and last.plan.stream is not None
+        else Expected("error", {}, (f"status {last.status}",), told=True)
     )
     broken = find_own_mistakes(case, last)
     if broken:

@@ -4,8 +4,8 @@ An adapter is one file in `python/` or `node/`, the documentation of how its con
 the loop that it needs stands beside it, in `_loop.py` and `_loop.mjs`, and is run by the same program:
 
 - Python: `python -P _loop.py ADAPTER`; without -P a file named groq.py would stand in the way of the groq that it imports.
-- Node: the sources are handed over, `node --input-type=module --eval SOURCE`, because what they import is then looked for from the
-  folder that the program is started in, the user's.
+- Node: the sources are handed over, `node --input-type=module --eval SOURCE`, because what they import is then looked for from
+  the folder that the program is started in, the user's.
 - A browser: a Node program that drives a page of headless Chromium.
 """
 

@@ -24,8 +24,8 @@ def ask(case, outcome):
     partials = instructor.from_openai(own).create_partial(
         response_model=model, model=case.request["model"], messages=case.request["messages"]
     )
-    partial = None
+    last = None
     for partial in outcome.each(partials):
-        pass
-    if partial is not None:
-        outcome.add_call(None, function["name"], partial.model_dump_json(exclude_none=True))
+        last = partial
+    if last is not None:
+        outcome.add_call(None, function["name"], last.model_dump_json(exclude_none=True))

@@ -1,4 +1,4 @@
-"""openai-agents: `Runner.run_streamed` over its chat-completions model, one turn, stopping at the first tool. It raises a refusal."""
+"""openai-agents: `Runner.run_streamed` over its chat-completions model, one turn, stopping at the first tool."""
 
 from agents import Agent, FunctionTool, OpenAIChatCompletionsModel, RunConfig, Runner
 from openai import AsyncOpenAI
