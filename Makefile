@@ -4,6 +4,7 @@
 #   make test          the whole suite, with coverage          make test ARGS="-k chunks"
 #   make test-oldest   the suite with the oldest versions that the package claims to work with
 #   make serve         the server on http://127.0.0.1:8000/v1  make serve ARGS="--port 0 my.yaml"
+#   make fuzz          the property tests alone, with examples without end, for FUZZ_S=120 seconds; prints the seed
 #   make check         ruff, ruff format, mypy --strict
 #   make format        put the code into the format that `make check` wants
 #   make clean         remove all of the above
@@ -12,6 +13,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+FUZZ_S ?= 120
 CONSTRAINTS ?= .ci/constraints.txt
 
 # What is installed says its stamp; it is installed again only when what it depends on is newer.
@@ -22,7 +24,7 @@ DEV := .venv/.installed-dev
 # The demo needs the SDK alone, and is content with more.
 DEMO := $(or $(wildcard $(DEV)),.venv/.installed-demo)
 
-.PHONY: demo test test-oldest serve check format clean
+.PHONY: demo test test-oldest fuzz serve check format clean
 .DELETE_ON_ERROR:
 
 demo: $(DEMO)
@@ -32,10 +34,13 @@ serve: $(DEMO)
 	@$(BIN)/mockserver serve $(ARGS)
 
 test: $(DEV)
-	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 test-oldest: .venv-oldest/.installed
-	@$(OLDEST)/python -m pytest $(ARGS)
+	@$(OLDEST)/python -m pytest -n auto --dist worksteal --hypothesis-profile=quick $(ARGS)
+
+fuzz: $(DEV)
+	@FUZZ_S=$(FUZZ_S) $(BIN)/python -m tests.properties $(ARGS)
 
 check: $(DEV)
 	@$(BIN)/ruff check .
@@ -53,7 +58,8 @@ clean:
 # $(call make_venv,FOLDER): a virtual environment, with a clear word where this Python cannot make one.
 define make_venv
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	echo "make: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); say which: make PYTHON=python3.12" >&2; exit 1; }
+	echo "make: Python 3.11 or newer is needed; $(PYTHON) says: $$($(PYTHON) -V 2>&1). Another: make PYTHON=python3.12" >&2; \
+	exit 1; }
 @$(PYTHON) -m venv $(1) || { \
 	echo "make: $(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 endef

@@ -208,6 +208,9 @@ def code_chunked(
     due_s, ext = 0.0, extension.encode("latin-1")
     for group in _joined(body) if size is None else _groups(body, size):
         due_s = group[-1].due_s
+        if len(group) == 1 and (piece := group[0]).data:  # nearly every group
+            yield replace(piece, data=b"%x%b\r\n%b\r\n" % (len(piece.data), ext, piece.data))
+            continue
         full = [number for number, piece in enumerate(group) if piece.data]
         if full:  # a chunk of no bytes would be the last chunk: of slices without any, only the marks go on
             first, last = full[0], full[-1]

@@ -27,6 +27,9 @@ FIELDS = ("content", "tool_calls", "refusal", "reasoning", "finish_reason")
 """The fields of a choice's outcome."""
 
 _SEVERITY: dict[Right, int] = {"same": 0, "either": 1, "error": 2}
+_LONG_TEXT = 400
+"""What is longer, in characters, is not quoted as a whole."""
+
 _COMPARED_EVENTS = 2_000
 """How many events are compared to learn whether a quirk or fault acts; in a longer stream all are taken to act."""
 
@@ -55,15 +58,15 @@ class Expected:
     """What a right consumer reports.
 
     `right` is `same` (the outcome, without an error), `error` (an error; text it kept is a prefix of the outcome's), or
-    `either`. `because` says what of the delivery decides so. `literally` has for content what the events say as they came,
-    where that is as right: no consumer can know of an event that was dropped, doubled or swapped. `told`: the server itself
-    says that the answer is not good, be it by an event, a status or a content type.
+    `either`. `because` says what of the delivery decides so. `readings` are the outcomes of which one must be told where no
+    consumer can know the content: the reply's, or what the events say as they came (an event was dropped, doubled, swapped).
+    `told`: the server itself says that the answer is not good, be it by an event, a status or a content type.
     """
 
     right: Right
     outcome: Outcome
     because: tuple[str, ...] = ()
-    literally: Outcome | None = None
+    readings: tuple[Outcome, ...] = ()
     told: bool = False
 
 
@@ -92,9 +95,8 @@ def expect(stream: Stream) -> Expected:
     right: Right = max((right for right, _ in rights), key=_SEVERITY.__getitem__)
     right = delivery.right or right
     because = tuple(name for own, name in rights if name and own == right)
-    outcome = make_outcome(stream, hidden - {"content"})
-    literally = _with_texts(outcome, _read_texts(stream)) if "content" in hidden else None
-    return Expected(right, outcome, because, literally, _is_told(stream))
+    readings = tuple(_read_both_ways(stream, hidden)) if "content" in hidden else ()
+    return Expected(right, make_outcome(stream, hidden), because, readings, _is_told(stream))
 
 
 def _find_landmarks(stream: Stream) -> Landmarks:
@@ -200,10 +202,15 @@ def _read_texts(stream: Stream) -> list[str]:
     return said
 
 
-def _with_texts(outcome: dict[str, Any], texts: list[str]) -> dict[str, Any]:
-    if "choices" not in outcome:
-        return {**outcome, "content": texts[0]}
-    return {**outcome, "choices": [{**c, "content": t} for c, t in zip(outcome["choices"], texts, strict=True)]}
+def _read_both_ways(stream: Stream, hidden: set[str]) -> Iterator[Outcome]:
+    """The outcome with the reply's content, and with that which the events say."""
+    meant = make_outcome(stream, hidden - {"content"})
+    yield meant
+    texts = _read_texts(stream)
+    if "choices" in meant:
+        yield {**meant, "choices": [{**c, "content": t} for c, t in zip(meant["choices"], texts, strict=True)]}
+    else:
+        yield {**meant, "content": texts[0]}
 
 
 def compare(expected: Any, got: Any, place: str = "") -> Iterator[str]:
@@ -221,4 +228,13 @@ def compare(expected: Any, got: Any, place: str = "") -> Iterator[str]:
         for k, (a, b) in enumerate(zip(expected, got, strict=True)):
             yield from compare(a, b, f"{place}[{k}]")
     elif expected != got or isinstance(expected, bool) != isinstance(got, bool):
-        yield f"{place}: expected {expected!r}, got {got!r}"
+        yield f"{place}: {_contrast(expected, got)}"
+
+
+def _contrast(expected: Any, got: Any) -> str:
+    """What was expected and what came; of long texts where they part."""
+    if not (isinstance(expected, str) and isinstance(got, str) and max(len(expected), len(got)) > _LONG_TEXT):
+        return f"expected {expected!r}, got {got!r}"
+    at = next((k for k, (a, b) in enumerate(zip(expected, got, strict=False)) if a != b), min(len(expected), len(got)))
+    near = slice(max(at - 20, 0), at + 40)
+    return f"from character {at} on: expected {expected[near]!r} of {len(expected)}, got {got[near]!r} of {len(got)}"

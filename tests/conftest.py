@@ -12,6 +12,8 @@ pytest_plugins = ["pytester", "mockserver.pytest_plugin"]
 # time, so that a submission fails by its own doing; elsewhere they vary, and find more from day to day.
 settings.register_profile("usual", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
 settings.register_profile("quick", settings.get_profile("usual"), max_examples=20)
+# `make fuzz`: other examples each time, as many as there is time for; see tests/properties/__main__.py.
+settings.register_profile("deep", settings.get_profile("usual"), max_examples=2_000, derandomize=False)
 settings.load_profile("usual")
 
 

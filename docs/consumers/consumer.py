@@ -53,7 +53,10 @@ def ask(line: dict[str, Any]) -> dict[str, Any]:
     return got
 
 
-print(json.dumps({"consumer": "example-python", "version": "1", "lacks": ["tools", "n", "refusal", "reasoning"]}), flush=True)
+print(
+    json.dumps({"consumer": "example-python", "version": "1", "lacks": ["tools", "n", "refusal", "reasoning"]}),
+    flush=True,
+)
 for text_line in sys.stdin:
     case = json.loads(text_line)
     try:

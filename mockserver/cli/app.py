@@ -11,6 +11,8 @@ from mockserver.cli.check import EXAMPLES as CHECK_EXAMPLES
 from mockserver.cli.check import check
 from mockserver.cli.demo import EXAMPLES as DEMO_EXAMPLES
 from mockserver.cli.demo import demo
+from mockserver.cli.fuzz import EXAMPLES as FUZZ_EXAMPLES
+from mockserver.cli.fuzz import fuzz
 from mockserver.cli.listing import EXPLAIN_EXAMPLES, LIST_EXAMPLES, explain, list_all
 from mockserver.cli.schema import EXAMPLES as SCHEMA_EXAMPLES
 from mockserver.cli.schema import schema
@@ -71,6 +73,7 @@ COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
     "list": (list_all, LIST_EXAMPLES),
     "explain": (explain, EXPLAIN_EXAMPLES),
     "check": (check, CHECK_EXAMPLES),
+    "fuzz": (fuzz, FUZZ_EXAMPLES),
     "demo": (demo, DEMO_EXAMPLES),
 }
 for name, (command, examples) in COMMANDS.items():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mockserver.conformance.case import Case
-    from mockserver.conformance.run import Options, Run
+    from mockserver.conformance.run import Options, Result, Run
 
 EXAMPLES = """\b
 [bold]Examples[/bold]
@@ -19,6 +19,8 @@ EXAMPLES = """\b
   mockserver check --consumer litellm --python ~/app/.venv/bin/python
   mockserver check -- node my-consumer.mjs             a program of your own
   mockserver check --run 'cut-*' -- node my-consumer.mjs
+  mockserver check --scenario found.yaml -- ./consumer  scenarios of your own in place of the cases
+  mockserver check --url --port 8001                   for a page or a phone: it asks and posts what it got
   mockserver check --html report.html --junit report.xml --jobs 4 -- ./consumer
 
 \b
@@ -36,10 +38,14 @@ def check(
     consumer: Annotated[
         str | None, typer.Option(metavar="NAME", help="A consumer that an adapter is ready for, in place of COMMAND.")
     ] = None,
-    python: Annotated[str | None, typer.Option(metavar="PATH", help="The Python that has it; default: this one.")] = None,
+    python: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The Python that has it; default: this one.")
+    ] = None,
     node: Annotated[str | None, typer.Option(metavar="PATH", help="The Node that runs it, in this folder.")] = None,
     browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium that runs it.")] = None,
-    list_consumers: Annotated[bool, typer.Option("--list-consumers", help="List the ready adapters and leave.")] = False,
+    list_consumers: Annotated[
+        bool, typer.Option("--list-consumers", help="List the ready adapters and leave.")
+    ] = False,
     run: Annotated[list[str] | None, typer.Option("--run", metavar="GLOB", help="Only cases with such ids.")] = None,
     skip: Annotated[list[str] | None, typer.Option("--skip", metavar="GLOB", help="No cases with such ids.")] = None,
     cls: Annotated[list[str] | None, typer.Option("--class", metavar="CLASS", help="Only cases of this class.")] = None,
@@ -62,6 +68,14 @@ def check(
     junit: Annotated[str | None, typer.Option(metavar="FILE", help="Write JUnit XML, for CI.")] = None,
     markdown: Annotated[str | None, typer.Option(metavar="FILE", help="Write Markdown, for a pull request.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of all that varies.")] = 0,
+    scenario: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Judge by the scenarios of a file, in place of the cases.")
+    ] = None,
+    url: Annotated[
+        bool, typer.Option("--url", help="Start nothing: serve the cases, and judge what the consumer posts back.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="With --url: the address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="With --url: the port; 0: a free one.")] = 0,
     list_cases: Annotated[bool, typer.Option("--list-cases", help="List the cases and leave.")] = False,
 ) -> int:
     """Play every case to a consumer and judge what it reports of it.
@@ -73,7 +87,7 @@ def check(
 
     if list_consumers:
         return _list_consumers()
-    cases = choose_cases(load_cases(), run or (), skip or (), cls or ())
+    cases = choose_cases(_load_scenarios(scenario) if scenario else load_cases(), run or (), skip or (), cls or ())
     if not cases:
         raise UsageError("no case is chosen; `mockserver check --list-cases` shows them all")
     if list_cases:
@@ -83,10 +97,15 @@ def check(
         return 0
     from mockserver.conformance.run import Options, exit_code
 
-    started, replay = _choose_consumer(command, consumer, {"python": python, "node": node, "browser": browser})
-
-    options = Options(jobs=jobs, time_limit_s=time_limit, spawn=spawn, seed=seed)
-    done = _run(started, cases, options)
+    if url:
+        if command or consumer:
+            raise UsageError("--url starts no consumer: expected neither --consumer nor -- COMMAND with it")
+        replay = "mockserver check --url"
+        done = _judge_posted(cases, host, port, seed)
+    else:
+        started, replay = _choose_consumer(command, consumer, {"python": python, "node": node, "browser": browser})
+        done = _run(started, cases, Options(jobs=jobs, time_limit_s=time_limit, spawn=spawn, seed=seed))
+    replay = _with_scenarios(replay, scenario)
     from rich.console import Console
 
     from mockserver.conformance.baseline import compare_with_baseline, read_baseline, write_baseline_file
@@ -126,10 +145,46 @@ def _choose_consumer(
             raise UsageError(f"--{next(iter(given))} says where a ready adapter runs: expected --consumer NAME with it")
         return command, f"mockserver check -- {shlex.join(command)}"
     assert consumer is not None
-    started = make_command(find_adapter(consumer), Environment(**given))
+    from dataclasses import replace
+
+    started = make_command(find_adapter(consumer), replace(Environment(), **given))
     return started, shlex.join(
         ["mockserver", "check", "--consumer", consumer, *(f"--{name}={path}" for name, path in given.items())]
     )
+
+
+def _load_scenarios(files: list[str]) -> "list[Case]":
+    from mockserver.conformance.adhoc import make_case
+    from mockserver.loading import load_scenarios
+
+    return [make_case(scenario) for scenario in load_scenarios(files).scenarios]
+
+
+def _with_scenarios(replay: str, files: list[str] | None) -> str:
+    """The command that judges again, by the same files."""
+    options = "".join(f" --scenario {shlex.quote(file)}" for file in files or ())
+    front, dashes, command = replay.partition(" -- ")
+    return f"{front}{options}{dashes}{command}"
+
+
+def _judge_posted(cases: "Sequence[Case]", host: str, port: int, seed: int) -> "Run":
+    from mockserver.cli.terminal import tell
+    from mockserver.conformance.board import judge_posted
+    from mockserver.server import LOCAL_HOSTS, MockServer
+
+    if host not in LOCAL_HOSTS:
+        tell(f"warning: listening on {host}, so other machines reach this server, and anybody on them")
+
+    def announce(server: MockServer) -> None:
+        print(
+            f"{len(cases)} cases: {server.url}/ for people, {server.url}/cases.json for programs; Ctrl-C ends",
+            flush=True,
+        )
+
+    def print_verdict(result: "Result") -> None:
+        print(f"{result.verdict.name:<5} {result.case.id}", *result.verdict.reasons, sep="\n      ", flush=True)
+
+    return judge_posted(cases, host=host, port=port, seed=seed, on_start=announce, on_result=print_verdict)
 
 
 def _list_consumers() -> int:

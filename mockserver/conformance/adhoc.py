@@ -13,7 +13,9 @@ from mockserver.reply import Choice, Reply
 from mockserver.request import parse_request
 from mockserver.scenario import Scenario
 
-REQUIREMENT = "The outcome depends on the reply, never on the delivery; if the delivery is broken, the consumer must say so."
+REQUIREMENT = (
+    "The outcome depends on the reply, never on the delivery; if the delivery is broken, the consumer must say so."
+)
 
 _ANYTHING = {"type": "object", "properties": {}, "additionalProperties": True}
 

@@ -53,12 +53,15 @@ def compare_with_baseline(run: Run, known: Mapping[str, str], strict: bool = Fal
 
 
 def write_baseline_file(path: Path, run: Run, strict: bool = False) -> None:
-    """Write the failures of a run as a baseline."""
+    """Write the failures of a run as a baseline. Raises `UsageError`."""
     lines = [f"# Known failures of {run.consumer.name} {run.consumer.version}".rstrip()]
     for case, result in failing(run, strict).items():
         reason = " ".join((result.verdict.reasons or ("",))[0].split())
         lines.append(f"{case}  # {result.verdict.name}: {reason[:100]}".rstrip())
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"cannot write the baseline {path}: {error.strerror}") from error
 
 
 def failing(run: Run, strict: bool = False) -> dict[str, Result]:

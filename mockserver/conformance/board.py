@@ -1,4 +1,4 @@
-"""For consumers that cannot be driven, such as a page or a phone: a board of all cases, to which they post what they made of each.
+"""For consumers that cannot be driven, such as a page or a phone: a board of all cases, to which they post what came of each.
 
     GET  /                          the cases for people, each with its base URL and what to ask there
     GET  /cases.json                the same for programs: the lines of the consumer protocol
@@ -39,7 +39,7 @@ class Board:
     """The cases, who the consumer says it is, and what was posted and judged so far."""
 
     cases: Mapping[str, Case]
-    posted: "queue.SimpleQueue[tuple[str, dict[str, Any]]]" = field(default_factory=queue.SimpleQueue)
+    posted: "queue.SimpleQueue[tuple[str, dict[str, Any]] | None]" = field(default_factory=queue.SimpleQueue)
     results: dict[str, Result] = field(default_factory=dict)
     consumer: Hello = field(default_factory=lambda: Hello("posted"))
 
@@ -74,6 +74,7 @@ class Board:
         if not isinstance(said.get("consumer"), str) or not isinstance(lacks, list):
             raise RequestError('expected {"consumer": "name", "version": "…", "lacks": […]}')
         self.consumer = Hello(said["consumer"], str(said.get("version", "")), frozenset(map(str, lacks)))
+        self.posted.put(None)  # with what it lacks there may be nothing left to wait for
         return plan_body(202, JSON_TYPE, b"{}", service.terms(asked))
 
     def plan_outcome(self, service: Service, asked: Asked, scope: Scope) -> Plan:
@@ -133,7 +134,10 @@ def judge_posted(
         seen: dict[str, int] = {}
         try:
             while any(case.id not in board.results and not _lacking(case, board) for case in cases):
-                name, answer = board.posted.get()
+                posted = board.posted.get()
+                if posted is None:
+                    continue
+                name, answer = posted
                 result = _judge(server, board, name, answer, seen)
                 board.results[name] = result
                 on_result(result)

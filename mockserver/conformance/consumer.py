@@ -87,7 +87,10 @@ class Program:
         if self._spawn:
             self._open(_as_environment(line))
         elif self._process is None:
-            self.start()
+            try:
+                self.start()
+            except UsageError as error:  # it did start once: whatever keeps it from doing so again is its own doing
+                return Report("crash", took_s=time.monotonic() - started, output=str(error))
         self._errors.clear()
         deltas: list[tuple[float, str]] = []
         if not self._spawn and not self._send(line):

@@ -41,7 +41,7 @@ def judge(
     if malformed:
         return Verdict("fail", malformed)
     error, got = got.get("error"), _tidy(got)
-    wanted = [_without(outcome, lacks) for outcome in (expected.outcome, expected.literally) if outcome is not None]
+    wanted = [_without(outcome, lacks) for outcome in expected.readings or (expected.outcome,)]
     invented = _least(tuple(_find_invented(outcome, got)) for outcome in wanted)
     if error is not None or (expected.told and _says_error(got)):
         if expected.right == "same":

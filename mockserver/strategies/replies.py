@@ -44,7 +44,11 @@ def choices(
 ) -> Choice:
     """Any choice that a scenario can write down."""
     own = draw(st.booleans())
-    calls = draw(st.lists(tools, max_size=3).map(tuple)) if tools is not None else ()
+    # Ids tell calls apart: two calls of one id are none that a model makes.
+    several = (
+        st.lists(tools, max_size=3, unique_by=lambda call: call.id or object()) if tools is not None else st.just([])
+    )
+    calls = tuple(draw(several))
     return Choice(
         content=None if own else draw(st.none() | texts),
         pieces=draw(pieces) if own else None,

@@ -10,10 +10,10 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from mockserver.loading.tree import Path
 from mockserver.scenario import Scenario, ScenarioFile, TextMatch
 from mockserver.shorthand import Duration, Size, decode_shorthand
 from mockserver.timing import Pause
-from mockserver.loading.tree import Path
 
 Values = st.SearchStrategy[Any]
 

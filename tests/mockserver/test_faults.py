@@ -340,6 +340,15 @@ def test_an_event_of_several_slices_has_its_landmark_at_its_end() -> None:
     assert find_landmarks(pieces) == Landmarks(("role", "done"), (3, 7))
 
 
+def test_with_several_choices_all_of_them_must_have_finished() -> None:
+    found = Landmarks(("role", "role", "finish", "finish", "done"), (1, 2, 3, 4, 5))
+    assert found.number(EventRef("finish")) == 3
+    assert found.number(EventRef("role")) == 0
+    assert Close(at=Place("after_finish")).right_in(found) == "either"
+    assert Close(at=Place("before_event", EventRef("finish"))).right_in(found) == "error"
+    assert Close(at=Place("after_event", EventRef(2))).right_in(found) == "error"
+
+
 def test_a_stream_without_a_finish_is_whole_only_with_done() -> None:
     found = Landmarks(("delta", "delta", "done"), (1, 2, 3))
     assert [found.seen(count) for count in range(4)] == ["part", "part", "part", "done"]

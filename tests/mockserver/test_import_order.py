@@ -26,8 +26,10 @@ ORDER = """
     access loop server
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies
     conformance.case conformance.consumer conformance.verdict conformance.run conformance.mark conformance.baseline
-    conformance.report.terminal conformance.report conformance pytest_plugin
-    cli.terminal cli.options cli.serving cli.serve cli.validate cli.schema cli.finding cli.show cli.listing cli.check cli.demo cli.app cli
+    conformance.report.data conformance.report.junit conformance.report.markdown conformance.report.page
+    conformance.report.terminal conformance.report conformance.adapters conformance.adhoc conformance.board conformance.fuzz
+    conformance.stream_case conformance pytest_plugin
+    cli.terminal cli.options cli.serving cli.serve cli.validate cli.schema cli.finding cli.show cli.listing cli.check cli.fuzz cli.demo cli.app cli
     __init__ __main__
 """
 """Every module of the package, in the order of design.md. One that is yet to come may stand here already."""

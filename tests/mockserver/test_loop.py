@@ -119,6 +119,19 @@ def test_to_stop_what_has_not_begun_is_no_error(listener: socket.socket) -> None
     LoopServer(app, listener).stop()
 
 
+def test_whoever_started_it_need_not_be_told(listener: socket.socket) -> None:
+    async def serve() -> None:
+        server = LoopServer(app, listener)
+        running = asyncio.create_task(server.run_until_stopped())
+        while not server.started:
+            await asyncio.sleep(0)
+        server.stop()
+        await running
+
+    asyncio.run(serve())
+    assert listener.fileno() == -1
+
+
 def test_a_thread_serves_until_it_is_stopped(listener: socket.socket) -> None:
     threads = threading.active_count()
     thread = LoopThread(app, listener)

@@ -279,7 +279,7 @@ def test_interim_responses_leave_at_once_and_before_a_fault_before_the_headers()
 def test_a_status_without_content_has_none(status: int) -> None:
     steps = list(make_plan(delivery={"http": {"status": status}}))
     assert [type(step) for step in steps] == [Head, End]
-    assert not isinstance(list(make_plan(Close(), delivery={"http": {"status": status}}))[-1], Hold)
+    assert last_of(make_plan(Close(), delivery={"http": {"status": status}})) == End(0.0, close=True)
 
 
 def test_headers_of_the_terms_are_added() -> None:

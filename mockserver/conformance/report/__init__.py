@@ -34,6 +34,7 @@ def write_reports(
         if name is None:
             continue
         try:
-            Path(name).write_text(write(), encoding="utf-8")
+            # A consumer may report half of a surrogate pair, which UTF-8 cannot write: JSON's own escape stands for it.
+            Path(name).write_text(write(), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise UsageError(f"cannot write the report {name}: {error.strerror}") from error

@@ -62,7 +62,7 @@ def explain_result(result: Result, replay: str) -> Iterator[Text]:
     yield Text.assemble("\n", (f"{verdict.name:<5}", color), " ", (case.id, "bold"), f"  {case.title}")
     yield Text(f"      {case.keyword}: {case.requirement} [{case.source}]")
     for reason in verdict.reasons:
-        yield Text(f"      {reason}")
+        yield Text(f"      {reason.encode('utf-8', 'backslashreplace').decode()}")
     plan = result.exchanges[-1].plan if result.exchanges else None
     if plan is not None and (mark := find_mark(plan)) is not None:
         yield Text(f"      bytes: {mark}", style="dim")

@@ -1,6 +1,7 @@
 """What goes wrong reaches the terminal as one line, with the right exit code."""
 
 import os
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -142,12 +143,24 @@ def test_a_wrong_command_line_is_one_line_that_names_what_is_wrong_and_who_expla
     assert f"`{help_}` explains" in errors
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, typer.Abort])
 def test_interrupted_while_typer_runs_it_is_130(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: type[BaseException]
 ) -> None:
     def interrupt() -> None:
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr("mockserver.scenario.scenario_file_schema", interrupt)
     assert cli.main(["schema"]) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_package_may_be_run_as_a_module(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["mockserver", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("mockserver", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"mockserver {__version__}\n"
+    assert runpy.run_module("mockserver.__main__")["main"] is cli.main

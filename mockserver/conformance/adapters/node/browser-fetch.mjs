@@ -27,7 +27,7 @@ async function read({ url, request, timeout_s, leave_after_chunks, read_pause_ms
     for (const data of lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5).trim())) {
       if (data === '[DONE]') return;
       const chunk = JSON.parse(data);
-      if (chunk.error) throw new Error(JSON.stringify(chunk.error));
+      if (chunk.error || !('choices' in chunk)) throw new Error(data);
       tell(JSON.stringify(chunk));
       if (++count === leave_after_chunks) return controller.abort();
       await new Promise((resume) => setTimeout(resume, read_pause_ms));

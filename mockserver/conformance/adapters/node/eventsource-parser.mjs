@@ -8,12 +8,15 @@ async function ask(line, outcome) {
   const response = await outcome.fetch(`${line.base_url}/chat/completions`, {
     method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(line.request),
   });
-  if (!response.ok) throw new Error(`status ${response.status}`);
+  const isStream = /text\/event-stream/i.test(response.headers.get('content-type'));
+  if (!response.ok || !isStream) throw new Error(`no event stream, status ${response.status}`);
   const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
   for await (const event of outcome.each(events)) {
+    if (event.event === 'error') throw new Error(event.data);
+    if ((event.event ?? 'message') !== 'message') continue;
     if (event.data === '[DONE]') break;
     const chunk = JSON.parse(event.data);
-    if (chunk.error) throw new Error(JSON.stringify(chunk.error));
+    if (chunk.error || !('choices' in chunk)) throw new Error(event.data);
     outcome.addChunk(chunk);
   }
 }

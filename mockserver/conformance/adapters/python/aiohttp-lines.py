@@ -17,10 +17,10 @@ async def ask(case, outcome):
         async for line in outcome.each_async(response.content):
             if not line.startswith(b"data:"):
                 continue
-            data = line.removeprefix(b"data:").strip()
-            if data == b"[DONE]":
+            data = line.decode("utf-8").removeprefix("data:").strip()
+            if data == "[DONE]":
                 break
             chunk = json.loads(data)
-            if "error" in chunk:
-                raise RuntimeError(chunk["error"])
+            if "error" in chunk or "choices" not in chunk:
+                raise RuntimeError(data)
             outcome.add_chunk(chunk)

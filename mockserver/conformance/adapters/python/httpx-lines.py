@@ -19,6 +19,6 @@ def ask(case, outcome):
             if data == "[DONE]":
                 break
             chunk = json.loads(data)
-            if "error" in chunk:
-                raise RuntimeError(chunk["error"])
+            if "error" in chunk or "choices" not in chunk:
+                raise RuntimeError(data)
             outcome.add_chunk(chunk)

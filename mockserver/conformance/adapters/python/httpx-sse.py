@@ -14,9 +14,13 @@ def ask(case, outcome):
     with connect_sse(client, "POST", url, json=case.request, timeout=case.timeout_s) as source:
         source.response.raise_for_status()
         for event in outcome.each(source.iter_sse()):
+            if event.event == "error":
+                raise RuntimeError(event.data)
+            if event.event != "message":
+                continue
             if event.data == "[DONE]":
                 break
             chunk = json.loads(event.data)
-            if "error" in chunk:
-                raise RuntimeError(chunk["error"])
+            if "error" in chunk or "choices" not in chunk:
+                raise RuntimeError(event.data)
             outcome.add_chunk(chunk)

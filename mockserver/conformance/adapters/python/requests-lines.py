@@ -15,10 +15,10 @@ def ask(case, outcome):
         for line in outcome.each(response.iter_lines()):
             if not line.startswith(b"data:"):
                 continue
-            data = line.removeprefix(b"data:").strip()
-            if data == b"[DONE]":
+            data = line.decode("utf-8").removeprefix("data:").strip()
+            if data == "[DONE]":
                 break
             chunk = json.loads(data)
-            if "error" in chunk:
-                raise RuntimeError(chunk["error"])
+            if "error" in chunk or "choices" not in chunk:
+                raise RuntimeError(data)
             outcome.add_chunk(chunk)

@@ -2,7 +2,7 @@
 
 from together import Together
 
-LACKS = ("function_call",)
+LACKS = ("audio", "function_call", "logprobs")
 client = Together(base_url="http://127.0.0.1/v1", api_key="test")
 
 

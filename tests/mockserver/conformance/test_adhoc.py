@@ -1,0 +1,75 @@
+"""Scenarios that are no cases of the suite, judged like them."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+
+from mockserver.conformance.adhoc import make_case
+from mockserver.conformance.case import Case, load_cases
+from mockserver.conformance.fuzz import make_scenarios
+from mockserver.errors import UsageError
+from mockserver.request import parse_request
+from mockserver.scenario import Scenario
+from tests.mockserver.conformance.made import play
+
+WEATHER = {"name": "get_weather", "arguments": {"city": "Oslo"}}
+
+
+def test_it_asks_for_what_the_reply_has() -> None:
+    case = make_case(
+        Scenario.of(
+            {
+                "name": "both",
+                "reply": {
+                    "choices": [
+                        {"tool_calls": [WEATHER, {**WEATHER, "id": "call_b"}]},
+                        {"tool_calls": [{"name": "run_sql", "type": "custom", "input": "SELECT 1"}]},
+                    ]
+                },
+            }
+        )
+    )
+    assert case.body()["n"] == 2
+    assert [tool["type"] for tool in case.body()["tools"]] == ["function", "custom"]
+    assert case.needs == ("n", "tools", "custom_tools", "parallel_tools")
+    old = make_case(Scenario.of({"name": "old", "reply": {"function_call": {"name": "f", "arguments": "{}"}}}))
+    assert old.body()["functions"][0]["name"] == "f"
+    assert old.needs == ("function_call",)
+
+
+def test_a_plain_text_asks_for_nothing_in_particular() -> None:
+    case = make_case(Scenario.of({"name": "plain", "reply": "Hello", "description": "Only a text"}))
+    assert (case.request, case.needs, case.right, case.title) == ({}, (), "same", "Only a text")
+
+
+def test_what_is_right_is_computed() -> None:
+    cut = {"faults": [{"fault": "truncate", "at": {"after_event": 1}}]}
+    assert make_case(Scenario.of({"name": "cut", "reply": "Hello there", "delivery": cut})).right == "error"
+    assert make_case(Scenario.of({"name": "no", "error": {"status": 500}})).right == "error"
+    turns = [{"reply": {"choices": [{"content": "a"}, {"content": "b"}]}}, {"reply": "c"}]
+    assert make_case(Scenario.of({"name": "turns", "sequence": turns})).body()["n"] == 2
+
+
+def test_what_meets_connections_is_refused() -> None:
+    with pytest.raises(UsageError, match="'reset': on_connect"):
+        make_case(Scenario.of({"name": "reset", "on_connect": {"fault": "reset"}}))
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in load_cases() if not case.request and not case.scenario.sequence], ids=str
+)
+def test_a_case_of_the_suite_made_anew_of_its_scenario_has_the_same_right(case: Case) -> None:
+    assert make_case(case.as_scenario()).right == case.right
+
+
+@settings(max_examples=40, deadline=None)
+@given(make_scenarios())
+def test_any_scenario_makes_a_case_that_the_server_answers_as_foreseen(scenario: Scenario) -> None:
+    case = make_case(scenario)
+    parse_request(json.dumps(case.body()).encode())
+    result = play(case, {})
+    if result.verdict.name != "skip":
+        assert result.expected is not None
+        assert result.expected.right == case.right
+        assert result.verdict.name != "harness error"

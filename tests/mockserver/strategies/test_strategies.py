@@ -1,0 +1,174 @@
+"""The public strategies: what they draw is legal, narrow where they are told so, shrinks, and prints as a scenario file."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, find, given, settings
+from hypothesis import strategies as st
+
+import mockserver.strategies as public
+from client import accumulate
+from mockserver.faults import FAULTS, Fault
+from mockserver.loading import parse_scenarios
+from mockserver.place import Place
+from mockserver.plan import Terms, plan_turn
+from mockserver.reply import Reply
+from mockserver.scenario import Delivery, Scenario
+from mockserver.steps import Step
+from mockserver.strategies import as_file, chunk_lists, deliveries, faults, partitions, replies, scenarios
+from mockserver.strategies.replies import json_tools
+from mockserver.timing import UNPACED
+from tests.mockserver.strategies_local import ask
+
+EXAMPLE = Path(__file__).parents[3] / "fixtures" / "my_client_properties.py"
+QUICK = settings(max_examples=30)
+
+
+def test_the_public_names_are_these() -> None:
+    names = ["as_file", "chunk_lists", "deliveries", "faults", "partitions", "replies", "scenarios"]
+    assert sorted(public.__all__) == names
+    assert all(getattr(public, name).__doc__ for name in names)
+
+
+def test_starting_a_server_does_not_import_hypothesis() -> None:
+    code = "import sys, mockserver.server, mockserver.cli.serving; print('hypothesis' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+# Scenarios
+
+
+@given(scenarios() | scenarios(faults=faults()))
+def test_any_scenario_is_a_file_that_says_the_same(scenario: Scenario) -> None:
+    assert parse_scenarios(as_file(scenario)).scenarios == (scenario,)
+
+
+@given(scenarios())
+def test_by_default_no_fault_strikes_and_arguments_are_json(scenario: Scenario) -> None:
+    assert scenario.delivery.faults == ()
+    assert scenario.name == "generated"
+    assert isinstance(scenario.reply, Reply)
+    for choice in scenario.reply.choices or (scenario.reply,):
+        assert all(isinstance(call.arguments, dict) for call in choice.tool_calls)
+
+
+@given(scenarios(faults=faults(["drop"]), name="mine", paced=False))
+def test_scenarios_are_narrowed_to_faults_and_a_name_and_no_pauses(scenario: Scenario) -> None:
+    assert {type(fault) for fault in scenario.delivery.faults} == {FAULTS["drop"]}
+    assert 1 <= len(scenario.delivery.faults) <= 3
+    assert scenario.name == "mine"
+    assert scenario.timing == UNPACED
+
+
+@given(scenarios(st.just(Reply(content="Hi")), st.just(Delivery(group="all"))))
+def test_scenarios_take_replies_and_deliveries_of_ones_own(scenario: Scenario) -> None:
+    assert (scenario.reply, scenario.delivery) == (Reply(content="Hi"), Delivery(group="all"))
+
+
+@given(scenarios())
+def test_generated_pauses_are_a_few_milliseconds_in_all(scenario: Scenario) -> None:
+    request = ask(n=3, stream=True)
+    steps: list[Step] = list(plan_turn(scenario.turn(0), request, Terms()))
+    assert max(step.due_s for step in steps) < 0.1
+
+
+def test_a_failing_example_is_printed_as_a_file_that_can_be_served(
+    pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytester.makepyfile(
+        """
+        from hypothesis import given
+        from mockserver.strategies import scenarios
+
+        @given(scenarios())
+        def test_fails(scenario):
+            assert not scenario.delivery.framing.bom
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--hypothesis-seed=1")
+    printed = [line.removeprefix("E").strip("\n") for line in result.outlines]
+    start = next(k for k, line in enumerate(printed) if "a scenario file" in line) + 1
+    end = next(k for k, line in enumerate(printed) if k > start and "test case" in line)
+    block = printed[start:end]
+    indent = len(block[0]) - len(block[0].lstrip())
+    [scenario] = parse_scenarios("\n".join(line[indent:] for line in block)).scenarios
+    assert scenario.delivery.framing.bom
+    assert scenario == Scenario.of({"name": "generated", "reply": {}, "delivery": {"framing": {"bom": True}}})
+
+
+def test_a_scenario_shrinks_to_what_matters() -> None:
+    found = find(scenarios(), lambda scenario: scenario.delivery.framing.spaces == 2, settings=settings(database=None))
+    assert found == Scenario.of({"name": "generated", "reply": {}, "delivery": {"framing": {"spaces": 2}}})
+
+
+# The parts
+
+
+@given(deliveries(codings=(), paced=False))
+def test_deliveries_are_narrowed_to_no_coding_and_no_pause(delivery: Delivery) -> None:
+    assert delivery.http.coding is None
+    assert delivery.dialect is None
+    assert delivery.faults == ()
+    assert delivery.writes.mode == "due" or delivery.writes.gap == 0
+
+
+def test_deliveries_can_have_codings_dialects_and_faults() -> None:
+    database = settings(database=None)
+    assert find(deliveries(codings=("gzip",)), lambda made: made.http.coding is not None, settings=database)
+    assert find(deliveries(dialects=("azure",)), lambda made: made.dialect == "azure", settings=database)
+    assert find(deliveries(faults(), max_faults=2), lambda made: len(made.faults) == 2, settings=database)
+
+
+@QUICK
+@given(faults(["close", "reset"], at=st.just(Place("after_finish"))))
+def test_faults_are_narrowed_to_kinds_and_places(fault: Fault) -> None:
+    assert type(fault) in (FAULTS["close"], FAULTS["reset"])
+    assert getattr(fault, "at", None) in (Place("after_finish"), Place("after_headers"))
+
+
+@settings(QUICK, suppress_health_check=[HealthCheck.filter_too_much])
+@given(replies(tools=None, functions=None, finish_reasons=("stop",), max_choices=1))
+def test_replies_are_narrowed_to_text(reply: Reply) -> None:
+    assert (reply.choices, reply.tool_calls, reply.function_call) == ((), (), None)
+    assert reply.finish_reason in (None, "stop")
+
+
+@given(replies())
+def test_ids_of_calls_differ(reply: Reply) -> None:
+    for choice in reply.choices or (reply,):
+        ids = [call.id for call in choice.tool_calls if call.id]
+        assert len(ids) == len(set(ids))
+
+
+@given(st.data(), st.binary(max_size=40))
+def test_partitions_lose_nothing(data: st.DataObject, wire: bytes) -> None:
+    assert b"".join(data.draw(partitions(wire))) == wire
+
+
+@given(st.data())
+def test_chunk_lists_come_to_the_reply(data: st.DataObject) -> None:
+    reply = data.draw(replies(json_tools, None, max_choices=1))
+    chunks: list[dict[str, Any]] = data.draw(chunk_lists(st.just(reply)))
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    choice = accumulate(chunks).first
+    assert choice.content == (reply.content or "")
+    assert [call.name for call in choice.tool_calls] == [call.name for call in reply.tool_calls]
+    assert choice.finish_reason
+
+
+def test_the_example_for_users_runs_and_passes(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_my_client=EXAMPLE.read_text("utf-8"))
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_the_example_for_users_fails_with_a_client_that_is_broken(pytester: pytest.Pytester) -> None:
+    text = EXAMPLE.read_text("utf-8")
+    broken = text.replace(".read().first.content", ".read().first.content.strip()")
+    assert broken != text
+    pytester.makepyfile(test_my_client=broken)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*a scenario file*"])

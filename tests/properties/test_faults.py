@@ -1,0 +1,43 @@
+"""Any fault at any place: whoever reads the stream says so, or what is missing could not be known; nobody hangs or invents."""
+
+import httpx2
+from hypothesis import HealthCheck, assume, given, settings
+
+from mockserver.scenario import Scenario
+from mockserver.server import MockServer
+from mockserver.strategies import faults, replies, scenarios
+from mockserver.strategies.replies import custom_tools, json_function_calls, json_tools
+from tests.properties.playing import Bounded, ask_client, expected_of, judge_last
+
+TIMEOUT_S = 0.5
+"""Long enough for a busy machine, and short enough to wait for where a fault stalls the stream."""
+
+meant = replies(json_tools | custom_tools, json_function_calls, max_choices=2)
+one_server = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+    max_examples=max(settings().max_examples // 2, 10),
+)
+
+
+@one_server
+@given(scenario=scenarios(meant, faults=faults(), paced=False))
+def test_a_fault_is_reported_or_could_not_be_known_and_nothing_is_invented(
+    server: MockServer, http: httpx2.Client, scenario: Scenario
+) -> None:
+    server.add(scenario)
+    with Bounded():
+        got = ask_client(server, scenario, http, timeout_s=TIMEOUT_S)
+    assert judge_last(server, scenario, got).reasons == ()
+
+
+@one_server
+@given(scenario=scenarios(meant, faults=faults(), paced=False))
+def test_of_a_broken_stream_only_an_error_or_the_whole_reply_is_reported(
+    server: MockServer, http: httpx2.Client, scenario: Scenario
+) -> None:
+    server.add(scenario)
+    with Bounded():
+        got = ask_client(server, scenario, http, timeout_s=TIMEOUT_S)
+    expected = expected_of(server, scenario)
+    assume(expected.right == "error")
+    assert got["error"] is not None
