@@ -70,6 +70,7 @@ class Bench:
     def judge(self, ask: Ask, case_id: str, time_limit_s: float = TIME_LIMIT_S) -> Result:
         """The verdict on one case."""
         case = self.cases[case_id]
+        self.server.reset()  # a sequence begins anew for each client
         judge = Judge(self.server, Hello("client"), Options(time_limit_s=time_limit_s))
         result = judge(cast(Program, Hand(ask, self._late.append)), case)
         with suppress(OSError):

@@ -1,5 +1,6 @@
 """What goes wrong reaches the terminal as one line, with the right exit code."""
 
+import importlib
 import os
 import runpy
 import sys
@@ -15,6 +16,7 @@ from mockserver._version import __version__
 from mockserver.cli.app import app
 from mockserver.errors import Problem, ScenarioError, StartError
 
+ROOT = Path(__file__).parents[3]
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 Failing = Callable[[BaseException], None]
@@ -160,7 +162,7 @@ def test_the_package_may_be_run_as_a_module(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["mockserver", "--version"])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_module("mockserver", run_name="__main__")
+        runpy.run_path(str(ROOT / "mockserver" / "__main__.py"), run_name="__main__")
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"mockserver {__version__}\n"
-    assert runpy.run_module("mockserver.__main__")["main"] is cli.main
+    assert importlib.import_module("mockserver.__main__").main is cli.main
