@@ -186,15 +186,19 @@ def delay(body: Iterable[Slice], late_s: float) -> Iterable[Slice]:
 
 
 def comment_while_waiting(body: Iterable[Slice], text: str, every_s: float, since_s: float) -> Iterator[Slice]:
-    """Put a comment wherever nothing was due for `every_s`, but never inside an event: it would become part of a line."""
+    """Put a comment wherever nothing was due for `every_s`, but only behind a blank line: else it would end what has begun."""
     comment = b"".join(b":%b\n" % line.encode() for line in re.split("\r\n|\n|\r", text)) + b"\n"
-    last_s = since_s
+    last_s, is_between = since_s, True
     for piece in body:
         if piece.kind == "bom":  # nothing may stand in front of it
             yield replace_struct(piece, due_s=min(piece.due_s, last_s + every_s))
             continue
-        while piece.starts and last_s + every_s < piece.due_s:
+        while is_between and piece.starts and last_s + every_s < piece.due_s:
             last_s += every_s
             yield Slice(comment, last_s, None, "comment")
         last_s = piece.due_s
+        is_between = _BLANK_LINE_LAST.search(piece.data) is not None if piece.data else is_between
         yield piece
+
+
+_BLANK_LINE_LAST = re.compile(rb"(?:\A|\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)\Z")

@@ -208,6 +208,7 @@ def _run(command: list[str], cases: "Sequence[Case]", options: "Options") -> "Ru
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("playing", total=len(cases))
         return run_cases(command, cases, options, on_result=lambda result: progress.advance(task))

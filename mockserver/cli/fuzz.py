@@ -68,7 +68,8 @@ def _search(command: list[str], options: "FuzzOptions") -> "Fuzzed":
     from mockserver.conformance.fuzz import fuzz
 
     columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed} streams"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("playing", total=None)
         return fuzz(command, options, lambda result: progress.advance(task))
 

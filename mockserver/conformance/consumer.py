@@ -91,6 +91,7 @@ class Program:
                 self.start()
             except UsageError as error:  # it did start once: whatever keeps it from doing so again is its own doing
                 return Report("crash", took_s=time.monotonic() - started, output=str(error))
+            started = time.monotonic()  # what it took to import what it needs is no part of the case
         self._errors.clear()
         deltas: list[tuple[float, str]] = []
         if not self._spawn and not self._send(line):

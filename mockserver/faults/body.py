@@ -42,7 +42,8 @@ class OtherBody(Fault, frozen=True, tag="other_body"):
 
     def right_in(self, stream: Landmarks) -> Right:
         if self.text is None and self.what == "completion":
-            return "same" if "whole" in stream.kinds else "either"
+            is_right = "whole" in stream.kinds and "json" in (self.content_type or JSON_TYPE)
+            return "same" if is_right else "either"
         return "error"
 
     def on_body(self, body: Iterable[Slice], around: Around) -> Iterator[Slice]:

@@ -5,6 +5,7 @@ import copy
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from mockserver.errors import ScenarioError
 from mockserver.json_text import COMPACT, JsonStyle
 from mockserver.place import EventRef
 from mockserver.scenario import convert
+from mockserver.shorthand import encode_shorthand
 from mockserver.sse import Event
 
 VALUES = st.recursive(
@@ -282,6 +284,25 @@ def test_a_raw_body_is_a_text_or_base64(written: dict[str, Any], body: bytes) ->
 def test_a_raw_stream_is_given_in_one_way_that_can_be_read(written: dict[str, Any]) -> None:
     with pytest.raises(ScenarioError):
         convert(written, Raw)
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        ({"at": 1, "merge": {"a": None}, "set": {"/b": None}}, Edit),
+        ({"before": "finish", "data": "x", "times": 2}, Insert),
+        ({"data": [1], "event": "n"}, RawEvent),
+        ({"events": ["a", {"data": {"b": 1}}], "right": "error"}, Raw),
+    ],
+)
+def test_what_a_file_says_is_written_again_as_it_was_and_nothing_unknown_is_taken(
+    written: dict[str, Any], kind: Any
+) -> None:
+    read = convert(written, kind)
+    again = msgspec.json.decode(msgspec.json.encode(read, enc_hook=encode_shorthand))
+    assert again == written
+    with pytest.raises(ScenarioError, match="unknown field `nothing`"):
+        convert({**written, "nothing": 1}, kind)
 
 
 def test_the_name_of_a_raw_event_is_one_line() -> None:

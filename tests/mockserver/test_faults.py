@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mockserver.faults import FAULTS, Fault, choose, find_landmarks
@@ -216,7 +216,6 @@ def landmarks(plan_faults: tuple[Fault, ...] = (), coded: bool = False, **more: 
     st.booleans(),
     st.integers(1, 2),
 )
-@settings(max_examples=200, deadline=None)
 @example(WrongLength(by=-16), "chunked", None, True, 1)
 @example(DamagedCoding(event=EventRef("done")), "length", "br", True, 1)
 @example(ToldError(shape="unframed", then="go_on"), "chunked", None, True, 1)
@@ -767,7 +766,7 @@ def test_what_only_a_stream_can_have_does_not_strike_without_one(fault: Fault) -
 
 
 @given(delivery_strategies.faults(), st.sampled_from([None, "chunked", "close"]))
-@settings(deadline=None)
+@example(OtherBody(what="completion", content_type="text/event-stream"), None)
 def test_the_verdict_on_a_body_that_is_no_stream_is_what_a_reader_finds(fault: Fault, transfer: str | None) -> None:
     delivery = convert({"http": {"transfer": transfer}} if transfer else {}, Delivery)
     plain = read_answer(make_plan(delivery=delivery, stream=False))

@@ -40,6 +40,14 @@ def test_ascii_and_html_escape_what_they_say_and_nothing_else_is_lost(value: dic
     assert not style.html or not set(text) & set("<>&\u2028\u2029")
 
 
+def test_html_escapes_five_characters() -> None:
+    text = "".join(map(chr, range(32, 127))) + "\u2027\u2028\u2029\u202a"
+    plain, escaped = (write_json([text], JsonStyle(html=html)).decode() for html in (False, True))
+    for mark in "<>&\u2028\u2029":
+        plain = plain.replace(mark, f"\\u{ord(mark):04x}")
+    assert escaped == plain
+
+
 SAMPLE = {"b": [1, {"z": None, "a": "é😀\u2028</b>"}], "a": True}
 
 WRITTEN = {
@@ -64,6 +72,9 @@ def test_a_value_is_written_as_the_style_says(style: JsonStyle, text: str) -> No
 @pytest.mark.parametrize(
     ("order", "keys"),
     [
+        ("openai", "a b c d"),
+        ("sorted", "a b c d"),
+        ("reversed", "d c b a"),
         (("c", "a"), "c b a d"),
         (("d", "a", "x"), "d b c a"),
         (("x",), "a b c d"),
@@ -71,9 +82,20 @@ def test_a_value_is_written_as_the_style_says(style: JsonStyle, text: str) -> No
         (("d", "c", "b", "a"), "d c b a"),
     ],
 )
-def test_listed_keys_stand_in_their_order_in_the_places_that_they_have(order: tuple[str, ...], keys: str) -> None:
+def test_listed_keys_stand_in_their_order_in_the_places_that_they_have(order: Any, keys: str) -> None:
     written = json.loads(write_json(dict.fromkeys("abcd"), JsonStyle(key_order=order)))
     assert " ".join(written) == keys
+
+
+def test_keys_may_be_sorted_or_turned_round_at_every_level() -> None:
+    value = {"b": {"z": 1, "y": 2, "x": 3}, "c": 0, "a": [{"n": 1, "m": 2, "o": 3}]}
+    assert (
+        write_json(value, JsonStyle(key_order="sorted")) == b'{"a":[{"m":2,"n":1,"o":3}],"b":{"x":3,"y":2,"z":1},"c":0}'
+    )
+    assert (
+        write_json(value, JsonStyle(key_order="reversed"))
+        == b'{"a":[{"o":3,"m":2,"n":1}],"c":0,"b":{"x":3,"y":2,"z":1}}'
+    )
 
 
 @pytest.mark.parametrize(

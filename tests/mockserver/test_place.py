@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from mockserver.place import AFTER_DONE, AFTER_HEADERS, EVENT_NAMES, EventRef, Place, split_at
+from mockserver.place import AFTER_DONE, AFTER_HEADERS, EventRef, Place, split_at
 from mockserver.sse import SLICE_BYTES, Slice
 
+EVENT_NAMES = ("role", "delta", "finish", "usage", "done")
 SIMPLE = ("before_reply", "before_headers", "after_headers", "after_finish", "after_done")
 WITH_EVENT = ("before_event", "inside_event", "after_event")
 PLACES = st.sampled_from(SIMPLE).map(Place) | st.builds(
@@ -172,6 +173,26 @@ def test_what_is_no_place_is_refused(written: Any) -> None:
     ):
         Place.decode(written)
     assert not Draft202012Validator(Place.schema).is_valid(written) or written == {"after_event": 1.0}
+
+
+def test_the_refusal_names_every_place_and_every_kind_of_event() -> None:
+    with pytest.raises(ValueError, match="got 'x'") as caught:
+        Place.decode("x")
+    assert str(caught.value) == (
+        "expected a place: before_reply, before_headers, after_headers, after_finish, after_done, or one of "
+        "{before_event: …}, {inside_event: …}, {after_event: …}, got 'x'"
+    )
+    with pytest.raises(ValueError, match="got 'x'") as caught:
+        EventRef.decode("x")
+    assert str(caught.value) == (
+        "expected the number of an event (from 0) or one of role, delta, finish, usage, done, got 'x'"
+    )
+
+
+@pytest.mark.parametrize("written", [0, 3, *EVENT_NAMES])
+def test_an_event_is_read_as_it_is_written(written: Any) -> None:
+    assert EventRef.decode(written).encode() == written
+    assert Draft202012Validator(EventRef.schema).is_valid(written)
 
 
 @given(PLACES)

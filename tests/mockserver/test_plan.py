@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -27,7 +27,6 @@ from tests.mockserver import delivery_strategies
 from tests.mockserver.plans import CONTENT, data_of, last_of, make_plan, read_answer
 from tests.mockserver.strategies_local import replies, requests
 
-KEEP = settings(deadline=None, max_examples=50)
 ALL_CODINGS = "gzip, deflate, br"
 terms = st.builds(
     Terms,
@@ -51,7 +50,6 @@ any_delivery = delivery_strategies.deliveries() | delivery_strategies.deliveries
 
 
 @given(replies(), requests(), any_delivery, delivery_strategies.timings, terms)
-@KEEP
 def test_a_plan_iterated_twice_is_the_same_and_its_due_times_never_decrease(
     reply: Reply, asked: ChatRequest, delivery: Delivery, timing: Timing, told: Terms
 ) -> None:
@@ -68,7 +66,6 @@ def test_a_plan_iterated_twice_is_the_same_and_its_due_times_never_decrease(
 
 
 @given(replies(), requests(), delivery_strategies.deliveries(), delivery_strategies.timings, terms)
-@KEEP
 def test_a_legal_delivery_is_a_complete_message_with_one_head(
     reply: Reply, asked: ChatRequest, delivery: Delivery, timing: Timing, told: Terms
 ) -> None:
@@ -85,7 +82,6 @@ def test_a_legal_delivery_is_a_complete_message_with_one_head(
 
 
 @given(replies(), requests(), delivery_strategies.deliveries(), delivery_strategies.writes, delivery_strategies.groups)
-@KEEP
 def test_grouping_and_writes_never_change_what_the_body_means(
     reply: Reply, asked: ChatRequest, delivery: Delivery, writes: Writes, group: Any
 ) -> None:
@@ -102,7 +98,6 @@ _IDS = re.compile(rb"chatcmpl-[A-Za-z0-9]{29}|call_[A-Za-z0-9]{24}|req_[0-9a-f]{
 
 
 @given(replies(), requests(), delivery_strategies.deliveries(), delivery_strategies.timings)
-@KEEP
 def test_asked_again_only_ids_and_jitter_differ(
     reply: Reply, asked: ChatRequest, delivery: Delivery, timing: Timing
 ) -> None:
@@ -151,7 +146,6 @@ def test_a_repeated_request_is_other_in_its_jitter() -> None:
 
 
 @given(replies(), requests(), any_delivery, delivery_strategies.timings, terms)
-@KEEP
 def test_without_a_stream_plans_are_as_regular(
     reply: Reply, asked: ChatRequest, delivery: Delivery, timing: Timing, told: Terms
 ) -> None:

@@ -196,3 +196,88 @@ def test_loaded_by_its_entry_point_it_imports_nothing_heavy_until_the_fixture_is
         """
     )
     pytester.runpytest_subprocess("-p", "no:hypothesispytest").assert_outcomes(passed=2)
+
+
+STREAM_CASE = dedent("""
+    import json, urllib.request
+    import pytest
+
+    def my_client(case):
+        request = urllib.request.Request(
+            case.base_url + "/chat/completions", json.dumps(case.request).encode(), {"Content-Type": "application/json"})
+        got = {"content": "", "finish_reason": None}
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as response:
+            for line in response.read().decode().splitlines():
+                if line.startswith("data: {"):
+                    for choice in json.loads(line[6:])["choices"]:
+                        got["content"] += choice["delta"].get("content") or ""
+                        got["finish_reason"] = choice["finish_reason"] or got["finish_reason"]
+        return got
+""")
+
+
+def test_a_test_that_uses_stream_case_is_run_once_for_each_case_chosen(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        STREAM_CASE
+        + dedent("""
+        @pytest.mark.stream_cases("plain", "sse-crlf", "n-*", lacks=("n", "usage"))
+        def test_my_client(stream_case):
+            stream_case.run(my_client)
+        """)
+    )
+    result = pytester.runpytest_inprocess(*PLUGIN, "-v", "--stream-cases", "plain", "--stream-cases", "n-two*")
+    result.stdout.fnmatch_lines(["*test_my_client[[]plain[]] PASSED*"])
+    result.stdout.no_fnmatch_line("*sse-crlf*")
+    assert result.ret == 0
+
+
+def test_what_the_code_lacks_is_skipped(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        STREAM_CASE
+        + dedent("""
+        @pytest.mark.stream_cases("n-tool-calls", lacks=("n", "usage"))
+        def test_my_client(stream_case):
+            stream_case.run(my_client)
+        """)
+    )
+    result = pytester.runpytest_inprocess(*PLUGIN, "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*your code lacks n*"])
+
+
+def test_a_failed_case_tells_requirement_expected_and_got(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        STREAM_CASE
+        + dedent("""
+        @pytest.mark.stream_cases("plain", lacks=("usage",))
+        def test_my_client(stream_case):
+            with stream_case.expecting() as got:
+                got |= {**my_client(stream_case), "content": "lost"}
+        """)
+    )
+    result = pytester.runpytest_inprocess(*PLUGIN)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*CaseFailedError: plain: fail: *", "*must: *", "*content: expected *got 'lost'*", "*got: {*"]
+    )
+
+
+def test_a_test_that_has_nothing_judged_fails(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import pytest\n@pytest.mark.stream_cases('plain')\ndef test_nothing(stream_case): pass")
+    result = pytester.runpytest_inprocess(*PLUGIN)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*stream_case was given nothing to judge*"])
+
+
+def test_globs_that_no_case_has_are_an_error(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import pytest\n@pytest.mark.stream_cases('no-such-*')\ndef test_nothing(stream_case): pass")
+    result = pytester.runpytest_inprocess(*PLUGIN)
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*no case has an id like no-such-*"])
+
+
+def test_a_fixture_stream_case_that_is_the_users_own_is_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.fixture\ndef stream_case(): return 3\ndef test_mine(stream_case): assert stream_case == 3"
+    )
+    pytester.runpytest_inprocess(*PLUGIN).assert_outcomes(passed=1)

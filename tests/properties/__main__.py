@@ -1,7 +1,7 @@
 """The deep profile: `make fuzz` runs every property test again and again, each time with another seed, until the time is up.
 
-FUZZ_S is how many seconds; 120 unless told. Each round's seed is printed: `pytest --hypothesis-seed=SEED` repeats it. What was found
-is kept in Hypothesis's database, so that the next ordinary run fails on it too.
+FUZZ_S is how many seconds; 120 unless told. Each round's seed is printed: `pytest --hypothesis-seed=SEED` repeats it. What was
+found is kept in Hypothesis's database, so that the next ordinary run fails on it too.
 """
 
 import os

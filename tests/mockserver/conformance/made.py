@@ -7,7 +7,7 @@ from mockserver.conformance.case import Case, choose_cases, load_cases
 from mockserver.conformance.consumer import Hello, Report
 from mockserver.conformance.run import Result, Run, judge_report, make_line, serve_cases, wait_for_end
 from mockserver.conformance.verdict import Verdict, VerdictName
-from tests.support import RawClient, render_request
+from tests.support import RawClient
 
 
 def find_case(name: str) -> Case:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,14 @@ def plan(case: Case, turn: Turn, accept_encoding: str = OFFERED) -> Plan:
     return plan_turn(turn, request, Terms(accept_encoding=accept_encoding))
 
 
+PLANS = {case.id: [plan(case, turn) for turn in turns(case)] for case in CASES}
+
+
 def plans(case: Case) -> list[Plan]:
-    return [plan(case, turn) for turn in turns(case)]
+    return PLANS[case.id]
 
 
+@cache
 def expected(found: Plan) -> Expected:
     return expect(found.stream) if found.stream is not None else Expected("error", {})
 
@@ -64,9 +69,6 @@ def named(case: Case) -> str:
 
 
 each = pytest.mark.parametrize("case", CASES, ids=named)
-each_first = pytest.mark.parametrize(
-    "case", [c for c in CASES if not c.id.endswith("-close") or c.both_ways], ids=named
-)
 
 
 # --- what the cases say of themselves

@@ -100,8 +100,12 @@ def test_a_failing_example_is_printed_as_a_file_that_can_be_served(
 
 
 def test_a_scenario_shrinks_to_what_matters() -> None:
-    found = find(scenarios(), lambda scenario: scenario.delivery.framing.spaces == 2, settings=settings(database=None))
-    assert found == Scenario.of({"name": "generated", "reply": {}, "delivery": {"framing": {"spaces": 2}}})
+    found = find(
+        scenarios(),
+        lambda scenario: scenario.delivery.framing.bom,
+        settings=settings(database=None, max_examples=5_000),
+    )
+    assert found == Scenario.of({"name": "generated", "reply": {}, "delivery": {"framing": {"bom": True}}})
 
 
 # The parts
@@ -112,7 +116,7 @@ def test_deliveries_are_narrowed_to_no_coding_and_no_pause(delivery: Delivery) -
     assert delivery.http.coding is None
     assert delivery.dialect is None
     assert delivery.faults == ()
-    assert delivery.writes.mode == "due" or delivery.writes.gap == 0
+    assert delivery.writes.mode == "due" or delivery.writes.gap in (0.0,)
 
 
 def test_deliveries_can_have_codings_dialects_and_faults() -> None:

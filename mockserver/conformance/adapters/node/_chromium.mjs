@@ -72,9 +72,13 @@ class Page {
 
   // Run a function in the page and wait for it; what it gives to the page's `tell` comes to `onTell`. What it throws is thrown.
   async run(code, argument, onTell) {
-    this.onTell = onTell;
+    let failed;
+    this.onTell = (told) => {
+      try { onTell(told); } catch (error) { failed ??= error; }
+    };
     const expression = `(${code})(${JSON.stringify(argument)})`;
     const { exceptionDetails } = await this.send('Runtime.evaluate', { expression, awaitPromise: true });
+    if (failed) throw failed;
     if (!exceptionDetails) return;
     const { className = 'Error', description = exceptionDetails.text } = exceptionDetails.exception ?? {};
     throw Object.assign(new Error(description.split('\n')[0]), { name: className });

@@ -30,7 +30,7 @@ async function read({ url, request, timeout_s, leave_after_chunks, read_pause_ms
       if (chunk.error || !('choices' in chunk)) throw new Error(data);
       tell(JSON.stringify(chunk));
       if (++count === leave_after_chunks) return controller.abort();
-      await new Promise((resume) => setTimeout(resume, read_pause_ms));
+      if (read_pause_ms) await new Promise((resume) => setTimeout(resume, read_pause_ms));
     }
   }
 }
