@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -145,9 +145,8 @@ def _choose_consumer(
             raise UsageError(f"--{next(iter(given))} says where a ready adapter runs: expected --consumer NAME with it")
         return command, f"mockserver check -- {shlex.join(command)}"
     assert consumer is not None
-    from dataclasses import replace
-
-    started = make_command(find_adapter(consumer), replace(Environment(), **given))
+    places: dict[str, Any] = given  # `folder` has no option here, so all of them are programs
+    started = make_command(find_adapter(consumer), Environment(**places))
     return started, shlex.join(
         ["mockserver", "check", "--consumer", consumer, *(f"--{name}={path}" for name, path in given.items())]
     )

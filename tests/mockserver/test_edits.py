@@ -24,11 +24,12 @@ from mockserver.edits import (
     set_pointer,
 )
 from mockserver.errors import ScenarioError
+from mockserver.ids import Ids
 from mockserver.json_text import COMPACT, JsonStyle
 from mockserver.place import EventRef
 from mockserver.scenario import convert
 from mockserver.shorthand import encode_shorthand
-from mockserver.sse import Event
+from mockserver.sse import Event, Framing, Lines
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
@@ -293,6 +294,10 @@ def test_a_raw_stream_is_given_in_one_way_that_can_be_read(written: dict[str, An
         ({"before": "finish", "data": "x", "times": 2}, Insert),
         ({"data": [1], "event": "n"}, RawEvent),
         ({"events": ["a", {"data": {"b": 1}}], "right": "error"}, Raw),
+        ({"html": True, "key_order": ["a"]}, JsonStyle),
+        ({"line_end": ["cr", "lf"], "bom": True}, Framing),
+        ({"lines": ["a", ""], "at": "last"}, Lines),
+        ({"call": "{uuid}"}, Ids),
     ],
 )
 def test_what_a_file_says_is_written_again_as_it_was_and_nothing_unknown_is_taken(

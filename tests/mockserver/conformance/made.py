@@ -1,5 +1,6 @@
 """Cases and runs made for tests of what is made of them."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ from mockserver.conformance.case import Case, choose_cases, load_cases
 from mockserver.conformance.consumer import Hello, Report
 from mockserver.conformance.run import Result, Run, judge_report, make_line, serve_cases, wait_for_end
 from mockserver.conformance.verdict import Verdict, VerdictName
-from tests.support import RawClient
+from tests.support import AnswerCutError, RawClient
 
 
 def find_case(name: str) -> Case:

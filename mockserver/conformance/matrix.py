@@ -1,0 +1,278 @@
+"""`make matrix`: every ready adapter with the newest version of its consumer, judged, side by side.
+
+Consumers are installed into a folder of their own, one environment for each set of packages, with uv where there is one, else
+with pip; Node's into one folder, by npm. Each is judged by `mockserver check` in a process of its own. What comes of it:
+
+    FOLDER/results/NAME.json     all the evidence, as `mockserver check --json` writes it
+    DOCS/conformance/matrix.json every cell, with the reason where it is no pass; nothing in it depends on the time of day
+    DOCS/conformance/matrix.html the same as a page
+    DOCS/conformance.md          the table of scores, between the two marks; the rest of that file is written by hand
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mockserver.conformance.adapters import ADAPTERS, Adapter, find_adapter
+from mockserver.conformance.report.page import write_page
+from mockserver.errors import MockServerError, UsageError
+
+NODE_PACKAGE = "node@24"
+"""The Node for consumers that need a newer one than the system's; npm chooses their newest versions by the Node it runs on."""
+
+BEGIN, END = "<!-- matrix: made by `make matrix` -->", "<!-- matrix ends -->"
+
+_RUN_BOUND_S = 3600.0
+_REASON_LENGTH = 300
+_TIMED = ("writes", "deltas", "took_ms", "output")
+_TOLD_ONCE = ("class", "title", "requirement", "source", "keyword", "because")
+_EVIDENCE = ("expected", "got", "bytes", "ended", "requests")
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a matrix is made."""
+
+    folder: Path
+    docs: Path
+    install: bool = True
+    at_once: int = 2
+    jobs: int = 1
+    check: tuple[str, ...] = ()
+
+
+def make_matrix(adapters: Sequence[Adapter], options: Options, tell: Callable[[str], None]) -> dict[str, Report]:
+    """Install and judge the consumers; their reports by name, for those that could be judged."""
+    results = options.folder.resolve() / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    if options.install:
+        install_node([adapter for adapter in adapters if adapter.language == "node"], options.folder, tell)
+        for packages, users in _by_packages(adapters).items():
+            install_python(packages, users[0], options.folder, tell)
+    count = iter(range(1, len(adapters) + 1))
+
+    def judge(adapter: Adapter) -> Report | str:
+        report = judge_consumer(adapter, options, results / f"{adapter.name}.json")
+        said = report if isinstance(report, str) else _describe_score(report)
+        tell(f"[{next(count)}/{len(adapters)}] {adapter.name}: {said}")
+        return report
+
+    with ThreadPoolExecutor(options.at_once) as executor:
+        judged = dict(zip((adapter.name for adapter in adapters), executor.map(judge, adapters), strict=True))
+    return {name: report for name, report in judged.items() if not isinstance(report, str)}
+
+
+def _by_packages(adapters: Iterable[Adapter]) -> dict[tuple[str, ...], list[Adapter]]:
+    """The Python adapters by what they need installed; our own client needs nothing."""
+    found: dict[tuple[str, ...], list[Adapter]] = {}
+    for adapter in adapters:
+        if adapter.language == "python" and adapter.name != "client":
+            found.setdefault(adapter.packages, []).append(adapter)
+    return found
+
+
+def find_python(adapter: Adapter, folder: Path) -> Path:
+    """The Python of a consumer's environment."""
+    name = "-".join(adapter.distributions)
+    return folder.resolve() / "python" / name / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def install_python(packages: Sequence[str], adapter: Adapter, folder: Path, tell: Callable[[str], None]) -> None:
+    """The newest versions of some packages, into an environment of their own."""
+    python = find_python(adapter, folder)
+    tell(f"installing {' '.join(packages)}")
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    if not python.exists():
+        make = [uv, "venv", "--quiet", "--python", sys.executable] if uv else [sys.executable, "-m", "venv"]
+        _do([*make, str(python.parents[1])])
+    pip = [uv, "pip", "install", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
+    _do([*pip, "--quiet", "--upgrade", *packages])
+
+
+def install_node(adapters: Sequence[Adapter], folder: Path, tell: Callable[[str], None]) -> None:
+    """The newest versions of all packages for Node, and a Node that is new enough for them, into one folder."""
+    if not adapters:
+        return
+    place = folder.resolve() / "node"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "package.json").write_text('{"private": true}\n', encoding="utf-8")
+    packages = sorted({package for adapter in adapters for package in adapter.packages})
+    tell(f"installing {NODE_PACKAGE} {' '.join(packages)}")
+    npm = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"]
+    _do([*npm, NODE_PACKAGE], cwd=place)
+    path = os.pathsep.join([str(place / "node_modules" / ".bin"), os.environ.get("PATH", "")])
+    _do([*npm, *(f"{package}@latest" for package in packages)], cwd=place, env={**os.environ, "PATH": path})
+
+
+def judge_consumer(adapter: Adapter, options: Options, result: Path) -> Report | str:
+    """One consumer judged; its report, or what kept it from being judged."""
+    command = [sys.executable, "-m", "mockserver", "check", "--consumer", adapter.name, "--json", str(result)]
+    command += ["--jobs", str(options.jobs), *options.check]
+    place = options.folder.resolve()
+    if adapter.language == "python" and adapter.name != "client":
+        command += ["--python", str(find_python(adapter, options.folder))]
+    elif adapter.language != "python":
+        place = place / "node"
+        node = place / "node_modules" / ".bin" / "node"
+        command += ["--node", str(node)] if node.exists() else []
+    result.unlink(missing_ok=True)
+    done = subprocess.run(
+        command, cwd=place if place.is_dir() else None, capture_output=True, text=True, timeout=_RUN_BOUND_S
+    )
+    if done.returncode not in (0, 1) or not result.exists():
+        return f"not judged: {(done.stderr or done.stdout).strip()[-500:]}"
+    report: Report = json.loads(result.read_text(encoding="utf-8"))
+    return {**report, "command": f"mockserver check --consumer {adapter.name}"}
+
+
+def _do(command: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd, env=env)
+    except FileNotFoundError as error:
+        raise UsageError(f"{command[0]} is needed, and cannot be found") from error
+    except subprocess.CalledProcessError as error:
+        raise UsageError(f"{' '.join(command)} failed: {(error.stderr or error.stdout).strip()[-500:]}") from error
+
+
+def make_cells(reports: Mapping[str, Report]) -> Report:
+    """Every cell as plain data: the same whenever every verdict is."""
+    return {
+        name: {
+            "version": report["consumer"]["version"],
+            "lacks": report["consumer"]["lacks"],
+            "score": report["score"],
+            "cells": {
+                result["id"]: [result["verdict"], *(reason[:_REASON_LENGTH] for reason in result["reasons"][:1])]
+                for result in report["results"]
+                if result["verdict"] != "pass"
+            },
+        }
+        for name, report in reports.items()
+    }
+
+
+def find_changes(before: Report, now: Report) -> Iterator[str]:
+    """The cells that are not what they were, of consumers whose version is."""
+    for name, new in now.items():
+        old = before.get(name)
+        if old is None or old["version"] != new["version"]:
+            continue
+        for case in sorted({*old["cells"], *new["cells"]}):
+            was, is_ = (column["cells"].get(case, ["pass"])[0] for column in (old, new))
+            if was != is_:
+                yield f"{name}: {case} was {was}, is {is_}"
+
+
+def trim_reports(reports: Sequence[Report]) -> list[Report]:
+    """The reports without what the page can do without: times, the evidence of what passed, and what is told of a case once."""
+    told: set[str] = set()
+    return [{**report, "results": [_trim(result, told) for result in report["results"]]} for report in reports]
+
+
+def _trim(result: Report, told: set[str]) -> Report:
+    dropped = {*_TIMED, *(_EVIDENCE if result["verdict"] in ("pass", "skip") else ())}
+    if result["id"] in told:
+        dropped |= set(_TOLD_ONCE)
+    told.add(result["id"])
+    return {key: value for key, value in result.items() if key not in dropped}
+
+
+def make_table(reports: Mapping[str, Report]) -> str:
+    """The scores as a table of Markdown."""
+    lines = [
+        "| consumer | version | driven as | standard | dialects | weak | fail | hang, crash |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, report in reports.items():
+        standard, dialect = (report["score"][kind] for kind in ("standard", "dialect"))
+        weak, fail = (standard[verdict] + dialect[verdict] for verdict in ("weak", "fail"))
+        stuck = sum(score[verdict] for score in (standard, dialect) for verdict in ("hang", "crash"))
+        lines.append(
+            f"| {name} | {report['consumer']['version']} | {ADAPTERS[name].says} | {_fraction(standard)} | {_fraction(dialect)} "
+            f"| {weak or ''} | {fail or ''} | {stuck or ''} |"
+        )
+    return "\n".join(lines)
+
+
+def _fraction(score: Mapping[str, int]) -> str:
+    return f"{score['pass']} of {score['total']}"
+
+
+def _describe_score(report: Report) -> str:
+    standard, dialect = (report["score"][kind] for kind in ("standard", "dialect"))
+    return (
+        f"{report['consumer']['version']}, standard {_fraction(standard)}, dialects {_fraction(dialect)}, "
+        f"{standard['weak'] + dialect['weak']} weak, {report['took_s']:.0f} s"
+    )
+
+
+def write_docs(reports: Mapping[str, Report], docs: Path) -> list[str]:
+    """Write what is published; the cells that are not what they were at the last time."""
+    folder = docs / "conformance"
+    folder.mkdir(parents=True, exist_ok=True)
+    cells_file = folder / "matrix.json"
+    cells = make_cells(reports)
+    before = json.loads(cells_file.read_text(encoding="utf-8")) if cells_file.exists() else {}
+    cells_file.write_text(json.dumps(cells, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    page = write_page(trim_reports(list(reports.values())))
+    (folder / "matrix.html").write_text(page, encoding="utf-8")
+    text_file = docs / "conformance.md"
+    text = text_file.read_text(encoding="utf-8") if text_file.exists() else f"# Conformance\n\n{BEGIN}\n{END}\n"
+    front, begin, rest = text.partition(BEGIN)
+    _, end, back = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"{text_file}: expected the lines {BEGIN!r} and {END!r}, between which the table goes")
+    made = max(report["made_at"] for report in reports.values())[:10]
+    count = max(len(report["results"]) for report in reports.values())
+    table = f"{make_table(reports)}\n\n{len(reports)} consumers, {count} cases, {made}."
+    text_file.write_text(f"{front}{BEGIN}\n\n{table}\n\n{END}{back}", encoding="utf-8")
+    return list(find_changes(before, cells))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the matrix as told; 1 if a consumer could not be judged."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mockserver.conformance.matrix", description="Judge every ready adapter."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these consumers; nothing is published then")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(".matrix"), help="where consumers are installed (%(default)s)"
+    )
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="where it is published (%(default)s)")
+    parser.add_argument("--keep", action="store_true", help="install nothing: judge what is there")
+    parser.add_argument("--at-once", type=int, default=2, metavar="N", help="consumers judged at once (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cases at once, of each (%(default)s)")
+    given = parser.parse_args(arguments)
+    started = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"{time.monotonic() - started:5.0f} s  {text}", flush=True)
+
+    try:
+        adapters = [find_adapter(name) for name in given.names] or list(ADAPTERS.values())
+        options = Options(given.folder, given.docs, not given.keep, given.at_once, given.jobs)
+        reports = make_matrix(adapters, options, tell)
+        if given.names:
+            print(make_table(reports))
+        elif reports:
+            changes = write_docs(reports, options.docs)
+            print("\n".join(changes) if changes else "every cell is what it was, where there was one before")
+    except MockServerError as error:
+        print(f"matrix: {error}", file=sys.stderr)
+        return 2
+    return int(len(reports) < len(adapters))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
