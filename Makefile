@@ -5,6 +5,7 @@
 #   make test-oldest   the suite with the oldest versions that the package claims to work with
 #   make serve         the server on http://127.0.0.1:8000/v1  make serve ARGS="--port 0 my.yaml"
 #   make fuzz          the property tests alone, with examples without end, for FUZZ_S=120 seconds; prints the seed
+#   make matrix        the conformance of every well-known consumer, newest versions; written to docs/conformance*
 #   make check         ruff, ruff format, mypy --strict
 #   make format        put the code into the format that `make check` wants
 #   make clean         remove all of the above
@@ -24,7 +25,7 @@ DEV := .venv/.installed-dev
 # The demo needs the SDK alone, and is content with more.
 DEMO := $(or $(wildcard $(DEV)),.venv/.installed-demo)
 
-.PHONY: demo test test-oldest fuzz serve check format clean
+.PHONY: demo test test-oldest fuzz matrix serve check format clean
 .DELETE_ON_ERROR:
 
 demo: $(DEMO)
@@ -42,6 +43,9 @@ test-oldest: .venv-oldest/.installed
 fuzz: $(DEV)
 	@FUZZ_S=$(FUZZ_S) $(BIN)/python -m tests.properties $(ARGS)
 
+matrix: $(DEV)
+	@$(BIN)/python -m mockserver.conformance.matrix $(ARGS)
+
 check: $(DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -52,7 +56,7 @@ format: $(DEV)
 	@$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-oldest .coverage .coverage.* htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-oldest .matrix .coverage .coverage.* htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call make_venv,FOLDER): a virtual environment, with a clear word where this Python cannot make one.

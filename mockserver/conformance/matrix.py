@@ -1,7 +1,7 @@
 """`make matrix`: every ready adapter with the newest version of its consumer, judged, side by side.
 
-Consumers are installed into a folder of their own, one environment for each set of packages, with uv where there is one, else
-with pip; Node's into one folder, by npm. Each is judged by `mockserver check` in a process of its own. What comes of it:
+Consumers are installed into environments of their own. Each is judged by `mockserver check` in a process of its own. What comes
+of it:
 
     FOLDER/results/NAME.json     all the evidence, as `mockserver check --json` writes it
     DOCS/conformance/matrix.json every cell, with the reason where it is no pass; nothing in it depends on the time of day
@@ -11,23 +11,19 @@ with pip; Node's into one folder, by npm. Each is judged by `mockserver check` i
 
 import argparse
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mockserver.conformance.adapters import ADAPTERS, Adapter, find_adapter
+from mockserver.conformance.adapters.installing import find_python, install_consumers, node_folder
 from mockserver.conformance.report.page import write_page
 from mockserver.errors import MockServerError, UsageError
-
-NODE_PACKAGE = "node@24"
-"""The Node for consumers that need a newer one than the system's; npm chooses their newest versions by the Node it runs on."""
 
 BEGIN, END = "<!-- matrix: made by `make matrix` -->", "<!-- matrix ends -->"
 
@@ -57,9 +53,7 @@ def make_matrix(adapters: Sequence[Adapter], options: Options, tell: Callable[[s
     results = options.folder.resolve() / "results"
     results.mkdir(parents=True, exist_ok=True)
     if options.install:
-        install_node([adapter for adapter in adapters if adapter.language == "node"], options.folder, tell)
-        for packages, users in _by_packages(adapters).items():
-            install_python(packages, users[0], options.folder, tell)
+        install_consumers(adapters, options.folder, tell)
     count = iter(range(1, len(adapters) + 1))
 
     def judge(adapter: Adapter) -> Report | str:
@@ -73,48 +67,6 @@ def make_matrix(adapters: Sequence[Adapter], options: Options, tell: Callable[[s
     return {name: report for name, report in judged.items() if not isinstance(report, str)}
 
 
-def _by_packages(adapters: Iterable[Adapter]) -> dict[tuple[str, ...], list[Adapter]]:
-    """The Python adapters by what they need installed; our own client needs nothing."""
-    found: dict[tuple[str, ...], list[Adapter]] = {}
-    for adapter in adapters:
-        if adapter.language == "python" and adapter.name != "client":
-            found.setdefault(adapter.packages, []).append(adapter)
-    return found
-
-
-def find_python(adapter: Adapter, folder: Path) -> Path:
-    """The Python of a consumer's environment."""
-    name = "-".join(adapter.distributions)
-    return folder.resolve() / "python" / name / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
-def install_python(packages: Sequence[str], adapter: Adapter, folder: Path, tell: Callable[[str], None]) -> None:
-    """The newest versions of some packages, into an environment of their own."""
-    python = find_python(adapter, folder)
-    tell(f"installing {' '.join(packages)}")
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
-    if not python.exists():
-        make = [uv, "venv", "--quiet", "--python", sys.executable] if uv else [sys.executable, "-m", "venv"]
-        _do([*make, str(python.parents[1])])
-    pip = [uv, "pip", "install", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
-    _do([*pip, "--quiet", "--upgrade", *packages])
-
-
-def install_node(adapters: Sequence[Adapter], folder: Path, tell: Callable[[str], None]) -> None:
-    """The newest versions of all packages for Node, and a Node that is new enough for them, into one folder."""
-    if not adapters:
-        return
-    place = folder.resolve() / "node"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "package.json").write_text('{"private": true}\n', encoding="utf-8")
-    packages = sorted({package for adapter in adapters for package in adapter.packages})
-    tell(f"installing {NODE_PACKAGE} {' '.join(packages)}")
-    npm = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"]
-    _do([*npm, NODE_PACKAGE], cwd=place)
-    path = os.pathsep.join([str(place / "node_modules" / ".bin"), os.environ.get("PATH", "")])
-    _do([*npm, *(f"{package}@latest" for package in packages)], cwd=place, env={**os.environ, "PATH": path})
-
-
 def judge_consumer(adapter: Adapter, options: Options, result: Path) -> Report | str:
     """One consumer judged; its report, or what kept it from being judged."""
     command = [sys.executable, "-m", "mockserver", "check", "--consumer", adapter.name, "--json", str(result)]
@@ -123,7 +75,7 @@ def judge_consumer(adapter: Adapter, options: Options, result: Path) -> Report |
     if adapter.language == "python" and adapter.name != "client":
         command += ["--python", str(find_python(adapter, options.folder))]
     elif adapter.language != "python":
-        place = place / "node"
+        place = node_folder(options.folder)
         node = place / "node_modules" / ".bin" / "node"
         command += ["--node", str(node)] if node.exists() else []
     result.unlink(missing_ok=True)
@@ -134,15 +86,6 @@ def judge_consumer(adapter: Adapter, options: Options, result: Path) -> Report |
         return f"not judged: {(done.stderr or done.stdout).strip()[-500:]}"
     report: Report = json.loads(result.read_text(encoding="utf-8"))
     return {**report, "command": f"mockserver check --consumer {adapter.name}"}
-
-
-def _do(command: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd, env=env)
-    except FileNotFoundError as error:
-        raise UsageError(f"{command[0]} is needed, and cannot be found") from error
-    except subprocess.CalledProcessError as error:
-        raise UsageError(f"{' '.join(command)} failed: {(error.stderr or error.stdout).strip()[-500:]}") from error
 
 
 def make_cells(reports: Mapping[str, Report]) -> Report:

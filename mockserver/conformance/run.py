@@ -145,14 +145,14 @@ class Judge:
         self._options = options
 
     def __call__(self, program: Program, case: Case) -> Result:
-        missing = sorted(set(case.needs) & self._hello.lacks)
+        missing = find_missing(case, self._hello.lacks)
         if missing:
             return Result(case, Verdict("skip", (f"the consumer lacks {', '.join(missing)}",)))
         time_limit_s = max(self._options.time_limit_s, case.time_limit_s or 0)
         report = program.run(make_line(case, self._server.scenario_url(case.id)), time_limit_s)
         exchanges = wait_for_end(self._server, case)
         result = judge_report(case, report, exchanges, self._hello.lacks)
-        if case.then_plain and result.verdict.name in ("pass", "weak"):
+        if case.then_plain and result.verdict.name in ("pass", "weak") and "content" not in self._hello.lacks:
             result = self._judge_next(program, case, result)
         return result
 
@@ -167,6 +167,12 @@ class Judge:
             )
         wrong = check_plain(report.answer)
         return Result(case, Verdict("fail", wrong), result.expected, report, result.exchanges) if wrong else result
+
+
+def find_missing(case: Case, lacks: frozenset[str]) -> list[str]:
+    """What a case needs and a consumer lacks; a case in which nothing is called is one of text."""
+    calls = {"tools", "custom_tools", "function_call"} & set(case.needs)
+    return sorted({*case.needs, *(() if calls else ("content",))} & lacks)
 
 
 def check_plain(answer: Mapping[str, Any]) -> tuple[str, ...]:

@@ -179,7 +179,10 @@ def test_fuzz_shrinks_a_lost_last_text_to_a_small_scenario_that_fails_again(tmp_
 def test_fuzz_finds_nothing_in_the_client_that_comes_with_this_package(tmp_path: Path) -> None:
     done = run("fuzz", "--seed", "1", "--examples", "30", "--", *CLIENT, cwd=tmp_path, code=0)
     assert "30 streams played, nothing found (seed 1)" in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    left = [
+        path for path in tmp_path.iterdir() if path.name != ".hypothesis"
+    ]  # where it keeps what it learnt of Unicode
+    assert left == []
 
 
 def test_fuzz_without_hypothesis_says_what_to_install(tmp_path: Path) -> None:

@@ -186,10 +186,10 @@ def wait(
 
 
 def test_comments_fill_the_time_in_which_nothing_is_due() -> None:
-    pieces = [Slice(b"a", 2.5, 0), Slice(b"b", 3.5, 1), Slice(b"c", 6.0, 2)]
-    c = b": x\n\n"
-    assert wait(pieces) == [(1.0, c), (2.0, c), (2.5, b"a"), (3.5, b"b"), (4.5, c), (5.5, c), (6.0, b"c")]
-    assert wait(pieces[:1], since_s=2.0) == [(2.5, b"a")]
+    a, b, c, x = b"data: a\n\n", b"data: b\n\n", b"data: c\n\n", b": x\n\n"
+    pieces = [Slice(a, 2.5, 0), Slice(b, 3.5, 1), Slice(c, 6.0, 2)]
+    assert wait(pieces) == [(1.0, x), (2.0, x), (2.5, a), (3.5, b), (4.5, x), (5.5, x), (6.0, c)]
+    assert wait(pieces[:1], since_s=2.0) == [(2.5, a)]
 
 
 def test_no_comment_comes_inside_an_event_nor_before_the_byte_order_mark() -> None:
@@ -204,7 +204,7 @@ def test_no_comment_comes_inside_an_event_nor_before_the_byte_order_mark() -> No
 def test_comments_leave_no_longer_silence_than_told_and_move_nothing(
     due: list[float], every_s: float, since_s: float
 ) -> None:
-    pieces = [Slice(b"x", due_s, number) for number, due_s in enumerate(due)]
+    pieces = [Slice(b"data: x\n\n", due_s, number) for number, due_s in enumerate(due)]
     filled = list(comment_while_waiting(pieces, "", every_s, since_s))
     assert [piece for piece in filled if piece.event is not None] == pieces
     times = [since_s, *(piece.due_s for piece in filled)]

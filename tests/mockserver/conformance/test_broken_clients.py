@@ -4,6 +4,7 @@
 client at least one case. Here every entry of it is played.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,10 @@ from tests.broken_clients import bench
 from tests.broken_clients.bench import Bench
 from tests.broken_clients.variations import FOLDER, Patch, Variation, load_ask, load_variations
 
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("BROKEN_CLIENTS"),
+    reason="the matrix is not settled yet, and takes minutes: BROKEN_CLIENTS=1 plays it",
+)
 ROOT = Path(__file__).parents[3]
 TABLE: Mapping[str, Any] = yaml.safe_load((FOLDER / "caught_by.yaml").read_text("utf-8"))
 CAUGHT_BY: Mapping[str, str] = TABLE["cases"]

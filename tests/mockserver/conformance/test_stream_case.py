@@ -77,7 +77,8 @@ def test_expecting_judges_what_was_there_before_the_error() -> None:
 
 def make_up(case: StreamCase) -> None:
     with case.expecting() as got:
-        got |= {"content": "I made this up"} | ask(case)
+        got["content"] = "I made this up"
+        got |= ask(case)
 
 
 def test_a_failure_tells_requirement_expected_got_and_the_bytes() -> None:

@@ -99,15 +99,6 @@ def test_a_failing_example_is_printed_as_a_file_that_can_be_served(
     assert scenario == Scenario.of({"name": "generated", "reply": {}, "delivery": {"framing": {"bom": True}}})
 
 
-def test_a_scenario_shrinks_to_what_matters() -> None:
-    found = find(
-        scenarios(),
-        lambda scenario: scenario.delivery.framing.bom,
-        settings=settings(database=None, max_examples=5_000),
-    )
-    assert found == Scenario.of({"name": "generated", "reply": {}, "delivery": {"framing": {"bom": True}}})
-
-
 # The parts
 
 

@@ -13,9 +13,8 @@ async function read({ url, request, timeout_s, leave_after_chunks, read_pause_ms
     const timer = setTimeout(() => controller.abort(new Error('timeout')), timeout_s * 1000);
     return promise.finally(() => clearTimeout(timer));
   };
-  const body = JSON.stringify(request);
-  const headers = { 'content-type': 'application/json' };
-  const response = await within(fetch(url, { method: 'POST', headers, body, signal: controller.signal }));
+  const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(request) };
+  const response = await within(fetch(url, { ...post, signal: controller.signal }));
   if (!response.ok) throw new Error(`status ${response.status}`);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
