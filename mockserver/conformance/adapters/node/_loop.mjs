@@ -36,14 +36,14 @@ class Choice {
   // A piece belongs to the call of its index, unless it has another id and a name: then it begins a call.
   addPiece({ index, id, type, custom, function: said = custom ?? {} }) {
     let call = this.byIndex.get(index);
-    if (!call || (id && said.name && id !== call.id)) {
-      call = { id, type: type || (custom ? 'custom' : 'function'), name: null };
+    if (!call || (id && call.id && id !== call.id && said.name)) {
+      call = { id: id ?? null, type: type || (custom ? 'custom' : 'function'), name: null };
       call[call.type === 'custom' ? 'input' : 'arguments'] = '';
       this.byIndex.set(index, call);
       this.tool_calls.push(call);
     }
     const text = 'input' in call ? 'input' : 'arguments';
-    call.id ||= id;
+    call.id ||= id ?? null;
     call.name ||= said.name;
     call[text] = append(call[text], said[text]);
   }

@@ -60,7 +60,7 @@ class Choice:
         index, id, custom = get(piece, "index"), get(piece, "id"), get(piece, "custom")
         said = custom or get(piece, "function")
         call = self._by_index.get(index)
-        if call is None or (id and get(said, "name") and id != call["id"]):
+        if call is None or (id and call["id"] and id != call["id"] and get(said, "name")):
             call = self._begin(index, id, get(piece, "type") or ("custom" if custom else "function"))
         call["id"] = call["id"] or id
         self._append(call, said)
