@@ -136,6 +136,8 @@ TABLE = (
 """Every quirk of this kind; to be followed by `INDEX_TABLE` when nothing needs ids and indexes any more."""
 
 INDEX_TABLE = (
+    Quirk("tool-index-starts-at-1", "the first call has index 1", "translators for Anthropic and Bedrock",
+          each_piece(_from_one)),
     Quirk("tool-id-missing", "no call has an id", "SiliconFlow and others", each_piece(drop("id")), right="either",
           hides=("tool_ids",)),
     Quirk("tool-type-missing", "a call has no type", "DeepInfra, Mistral", each_piece(drop("type"))),
@@ -145,9 +147,7 @@ INDEX_TABLE = (
           each_piece(put("index", None)), right="either"),
     Quirk("tool-index-all-zero", "every call has index 0, with an id of its own", "Gemini proxies, Ollama, Dynamo, Bedrock",
           each_piece(put("index", 0)), right="either"),
-    Quirk("tool-index-starts-at-1", "the first call has index 1", "translators for Anthropic and Bedrock",
-          each_piece(_from_one)),
     Quirk("tool-index-minus-one", "tool_calls[].index is -1", "seen in openai-go's code", each_piece(put("index", -1)),
           right="either"),
 )  # fmt: skip
-"""Quirks that take away what others need."""
+"""Quirks that take away what others need; the first one needs the index that the rest take."""
