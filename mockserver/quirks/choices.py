@@ -10,18 +10,20 @@ from mockserver.quirks.quirk import Quirk, each_choice, each_chunk
 def _add_empty_deltas(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """After every delta an empty one."""
     for chunk in chunks:
+        blank = [{**choice, "delta": {}, "logprobs": None} for choice in chunk.data["choices"]]
+        after = Chunk({**chunk.data, "choices": blank}, chunk.due_s, "extra")
         yield chunk
         if chunk.kind in ("role", "delta"):
-            blank = [{**choice, "delta": {}, "logprobs": None} for choice in chunk.data["choices"]]
-            yield Chunk({**chunk.data, "choices": blank}, chunk.due_s, "extra")
+            yield after
 
 
 def _add_empty_choices(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """After every delta a chunk without choices."""
     for chunk in chunks:
+        after = Chunk({**chunk.data, "choices": []}, chunk.due_s, "extra")
         yield chunk
         if chunk.kind in ("role", "delta"):
-            yield Chunk({**chunk.data, "choices": []}, chunk.due_s, "extra")
+            yield after
 
 
 def _join_choices(chunks: Iterator[Chunk]) -> Iterator[Chunk]:

@@ -35,9 +35,10 @@ def _role_alone(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         calls = {key: choice["delta"].pop(key) for key in _CALLS if key in choice["delta"]}
         if choice["delta"].get("content") is None and choice["delta"].get("refusal") != "":
             choice["delta"]["content"] = ""
+        begin = Chunk({**chunk.data, "choices": [{**choice, "delta": calls}]}, chunk.due_s, "delta")
         yield chunk
         if calls:
-            yield Chunk({**chunk.data, "choices": [{**choice, "delta": calls}]}, chunk.due_s, "delta")
+            yield begin
 
 
 def _null_content(delta: dict[str, Any]) -> None:
@@ -60,7 +61,7 @@ def _cumulate(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     said: dict[int, str] = {}
     for chunk in chunks:
         for choice in chunk.data["choices"]:
-            if text := choice["delta"].get("content"):
+            if isinstance(text := choice["delta"].get("content"), str) and text:
                 said[choice["index"]] = choice["delta"]["content"] = said.get(choice["index"], "") + text
         yield chunk
 

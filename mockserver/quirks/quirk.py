@@ -21,7 +21,8 @@ class Quirk:
     `hides` names the fields of the outcome that the stream no longer carries (`usage`, `finish_reason`, `tool_ids`, …):
     nothing is expected of them.
 
-    A chunk and all its members are the quirk's own to change, but for the usage, which others share.
+    A chunk and all its members are the quirk's own to change, but for the usage, which others share. Once it has been yielded
+    it is the next quirk's: nothing is read from it any more.
     """
 
     name: str

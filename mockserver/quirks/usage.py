@@ -83,13 +83,13 @@ def _usage_with_choice(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """Repeat the last choice in the usage chunk, finish reason and all, but nothing of what it said."""
 
     def change(last: Chunk, usage: Chunk) -> Iterator[Chunk]:
-        yield last
         for choice in last.data["choices"][:1]:
             said = choice["delta"]
             delta = {
                 key: said[key] and "" if key == "content" else said[key] for key in ("role", "content") if key in said
             }
             usage.data["choices"] = [{**choice, "delta": delta}]
+        yield last
         yield usage
 
     return _with_last_choice(chunks, change)
@@ -97,9 +97,10 @@ def _usage_with_choice(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 def _empty_chunk_after(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     for chunk in chunks:
+        after = Chunk({**chunk.data, "choices": [], "usage": None}, chunk.due_s, "extra")
         yield chunk
         if chunk.kind == "usage":
-            yield Chunk({**chunk.data, "choices": [], "usage": None}, chunk.due_s, "extra")
+            yield after
 
 
 TABLE = (

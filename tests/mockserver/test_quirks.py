@@ -38,6 +38,9 @@ SAMPLES: dict[str, tuple[Reply, dict[str, Any]]] = {
     "nothing": (Reply(content=""), {}),
 }
 
+PAIRED = ("text", "calls", "custom", "legacy")
+"""The samples that between them have every kind of chunk and delta."""
+
 
 def make_stream(reply: Reply, request: ChatRequest, quirks: Iterable[str] = (), **delivery: Any) -> Stream:
     schedule = Schedule(UNPACED)
@@ -117,6 +120,14 @@ def test_any_quirks_go_together_and_the_stream_can_be_rendered_again(
     assert list(stream.body()) == once
     due = [piece.due_s for piece in once]
     assert due == sorted(due)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_two_quirks_go_together(name: str) -> None:
+    """What one makes of a chunk, the other can read: they are applied in the table's order, whatever a file says."""
+    for other in ALL[ALL.index(name) + 1 :]:
+        for reply in PAIRED:
+            body_of(sample(reply, name, other))
 
 
 @given(replies(), REQUESTS, st.sets(st.sampled_from(ALL)))
