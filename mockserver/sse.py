@@ -135,14 +135,18 @@ def _framed_blocks(events: Iterable[Event], framing: Framing) -> Iterator[Slice]
             yield Slice(BOM, event.due_s, None, "bom")
         if last is not None:
             yield last
-        if before := _extra("before", event, number, framing, ends):
+            yield from _after(last, framing, ends)
+        if before := _extra("before", number, event.kind, framing, ends):
             yield Slice(before, event.due_s, None, "comment")
         last = Slice(_frame(event, number, framing, ends), event.due_s, number, event.kind)
-        if after := _extra("after", event, number, framing, ends):
-            yield last
-            last = Slice(after, event.due_s, None, "comment")
-    if last is not None:
-        yield last if framing.final_blank_line else _without_blank_line(last)
+    if last is not None and framing.final_blank_line:
+        yield last
+        yield from _after(last, framing, ends)
+    elif last is not None:
+        # Nothing else may end it either.
+        yield _without_blank_line(last)
+        extra = tuple(replace(lines, lines=tuple(filter(None, lines.lines))) for lines in framing.extra)
+        yield from _after(last, replace(framing, extra=extra), ends)
 
 
 class _LineEnds:
@@ -161,11 +165,16 @@ class _LineEnds:
         return line + end
 
 
-def _extra(at: str, event: Event, number: int, framing: Framing, ends: _LineEnds) -> bytes:
+def _after(block: Slice, framing: Framing, ends: _LineEnds) -> Iterator[Slice]:
+    if lines := _extra("after", block.event, block.kind, framing, ends):
+        yield Slice(lines, block.due_s, None, "comment")
+
+
+def _extra(at: str, number: int | None, kind: str, framing: Framing, ends: _LineEnds) -> bytes:
     return b"".join(
         ends.end(line.replace("{n}", str(number)).encode())
         for extra in framing.extra
-        if extra.at == at and extra.event in ("each", number, event.kind)
+        if extra.at == at and extra.event in ("each", number, kind)
         for _ in range(extra.times)
         for line in extra.lines
     )
@@ -175,7 +184,7 @@ def _frame(event: Event, number: int, framing: Framing, ends: _LineEnds) -> byte
     """One event: its fields, the extra lines that belong in it, the blank line that ends it."""
     if event.raw is not None:
         return event.raw
-    parts = [_extra("first", event, number, framing, ends)]
+    parts = [_extra("first", number, event.kind, framing, ends)]
     if event.name is not None:
         parts.append(ends.end(b"event: " + event.name.encode()))
     spaces = framing.spaces if event.kind != "done" else min(framing.spaces, 1)
@@ -183,8 +192,8 @@ def _frame(event: Event, number: int, framing: Framing, ends: _LineEnds) -> byte
         # W6: "If value starts with a U+0020 SPACE character, remove it from value." - a line's own space needs one before it.
         parts.append(ends.end(b"data:" + b" " * (spaces or line.startswith(b" ")) + line))
         if k == 0:
-            parts.append(_extra("inside", event, number, framing, ends))
-    parts += (_extra("last", event, number, framing, ends), ends.end(b""))
+            parts.append(_extra("inside", number, event.kind, framing, ends))
+    parts += (_extra("last", number, event.kind, framing, ends), ends.end(b""))
     return b"".join(parts)
 
 

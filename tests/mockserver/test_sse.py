@@ -263,6 +263,12 @@ def test_a_raw_event_at_the_end_that_has_no_line_end_is_left_as_it_is() -> None:
     assert encode(events, Framing(final_blank_line=False)) == b"data: a\n\noops"
 
 
+def test_without_the_last_blank_line_no_extra_one_ends_the_last_event_either() -> None:
+    after = (Lines(("", ": {n}", ""), at="after"),)
+    body = encode(make_events([("a", None), ("b", None)]), Framing(final_blank_line=False, extra=after))
+    assert body == b"data: a\n\n\n: 0\n\ndata: b\n: 1\n"
+
+
 def test_a_raw_event_stands_as_it_is_in_place_of_the_whole_event() -> None:
     events = [Event(b"", 0.0, "error", raw=b"oops\n\n"), Event(b"a", 0.0, "delta")]
     assert encode(events) == b"oops\n\ndata: a\n\n"

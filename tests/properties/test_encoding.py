@@ -41,7 +41,6 @@ def test_what_is_encoded_is_parsed_as_it_was_wherever_it_is_cut(
     assert parse(pieces) == [(name or "message", text) for name, text in events]
 
 
-@pytest.mark.skip(reason="a failing example is open: see the note of the session")
 @given(events=st.lists(st.tuples(st.none(), JSON), max_size=4), framing=framings, data=st.data())
 def test_any_legal_framing_of_json_says_the_same(
     events: list[tuple[None, object]], framing: Framing, data: st.DataObject
