@@ -10,9 +10,10 @@ ROOT = Path(__file__).parents[2]
 
 ORDER = """
     _version errors shorthand
-    wording rules messages parameters request
+    request.wording request.rules request.messages request.parameters request
     tokens logprobs reply
-    dice excerpt patterns shapes samples scalars schemas value_maker schema_values generate
+    generate.dice generate.excerpt generate.patterns generate.shapes generate.samples generate.scalars generate.schemas
+    generate.value_maker generate.schema_values generate
     ids sse place timing
     json_text chunks completion steps http writes
     quirks.quirk quirks.pieces quirks.tool_calls quirks.tool_arguments quirks.reasoning quirks.contents quirks.finish
@@ -86,13 +87,13 @@ def test_server_and_client_do_not_import_each_other(package: str, other: str) ->
 def test_the_reader_of_import_lines_sees_them_wherever_they_stand(tmp_path: Path) -> None:
     file = tmp_path / "module.py"
     file.write_text(
-        "import os, mockserver.sse\nfrom mockserver import wording\nfrom mockserver.reply import Reply\n"
+        "import os, mockserver.sse\nfrom mockserver.request import wording\nfrom mockserver.reply import Reply\n"
         "def f():\n    from mockserver.api import Service, app\n"
     )
     assert list(imports(file)) == [
         "os",
         "mockserver.sse",
-        "mockserver.wording",
+        "mockserver.request.wording",
         "mockserver.reply",
         "mockserver.api",
         "mockserver.api.app",

@@ -6,10 +6,10 @@ absent in every optional parameter, as it does there.
 
 from typing import Any
 
-from mockserver import wording
 from mockserver.errors import RequestError
-from mockserver.messages import check_messages
-from mockserver.rules import (
+from mockserver.request import wording
+from mockserver.request.messages import check_messages
+from mockserver.request.rules import (
     Rule,
     anything,
     array,

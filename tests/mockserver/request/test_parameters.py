@@ -3,7 +3,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mockserver.errors import RequestError
-from mockserver.parameters import RULES, check_known, check_parameters, chosen_tools
+from mockserver.request.parameters import RULES, check_known, check_parameters, chosen_tools
 
 Body = dict[str, Any]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mockserver.excerpt import MOST_CHARS, MOST_WORDS, excerpt, one_line
+from mockserver.generate.excerpt import MOST_CHARS, MOST_WORDS, excerpt, one_line
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from mockserver.errors import RequestError
-from mockserver.messages import check_conversation, check_messages
+from mockserver.request.messages import check_conversation, check_messages
 from tests.mockserver.request_strategies import conversations
 
 Message = dict[str, Any]

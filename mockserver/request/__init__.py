@@ -2,7 +2,8 @@
 
 `parse_request` turns the bytes of a body into a `ChatRequest` or raises `RequestError`; for no bytes does anything else
 escape. Order of the checks, as there: JSON, model, messages there at all, unknown parameters (only if strict), each
-parameter, combinations, the conversation as a whole.
+parameter, combinations, the conversation as a whole. `parameters` and `messages` are tables in the terms of `rules`; the
+sentences are those of `wording`.
 """
 
 import json
@@ -12,10 +13,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from mockserver import wording
 from mockserver.errors import RequestError
-from mockserver.messages import Message, check_conversation
-from mockserver.parameters import Body, check_known, check_parameters
+from mockserver.request import wording
+from mockserver.request.messages import Message, check_conversation
+from mockserver.request.parameters import Body, check_known, check_parameters
 
 MAX_DEPTH = 128
 """Arrays and objects within each other, at most; the schemas of tools are the deepest thing that people send."""

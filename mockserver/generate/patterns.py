@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from mockserver.dice import Dice
+from mockserver.generate.dice import Dice
 
 LONGEST_TEXT = 65_536
 """The longest string that is made, in characters."""

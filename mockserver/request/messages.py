@@ -8,9 +8,9 @@ second comes after every other parameter (`check_conversation`), in older words 
 from collections.abc import Iterable
 from typing import Any
 
-from mockserver import wording
 from mockserver.errors import RequestError
-from mockserver.rules import Rule, anything, array, obj, one_of, string, string_or, tagged
+from mockserver.request import wording
+from mockserver.request.rules import Rule, anything, array, obj, one_of, string, string_or, tagged
 
 Message = dict[str, Any]
 

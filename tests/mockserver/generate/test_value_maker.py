@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from mockserver.dice import Dice
-from mockserver.scalars import Spot
-from mockserver.shapes import Schema, UnsatisfiableError
-from mockserver.value_maker import ValueMaker
+from mockserver.generate.dice import Dice
+from mockserver.generate.scalars import Spot
+from mockserver.generate.shapes import Schema, UnsatisfiableError
+from mockserver.generate.value_maker import ValueMaker
 
 
 def make(schema: Schema, seed: int = 0, context: str = "") -> Any:

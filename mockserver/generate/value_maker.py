@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mockserver.patterns import spell
-from mockserver.samples import mentioned, word
-from mockserver.scalars import Spot, make_number, make_string
-from mockserver.schemas import SchemaDocument
-from mockserver.shapes import Schema, Shape, UnsatisfiableError
+from mockserver.generate.patterns import spell
+from mockserver.generate.samples import mentioned, word
+from mockserver.generate.scalars import Spot, make_number, make_string
+from mockserver.generate.schemas import SchemaDocument
+from mockserver.generate.shapes import Schema, Shape, UnsatisfiableError
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator

@@ -9,7 +9,7 @@ from math import inf
 from typing import Any
 from urllib.parse import unquote
 
-from mockserver.shapes import TESTED_KEYWORDS, Place, Schema, Shape, UnsatisfiableError
+from mockserver.generate.shapes import TESTED_KEYWORDS, Place, Schema, Shape, UnsatisfiableError
 
 _LONGEST_CHAIN = 64
 _UNSUPPORTED = frozenset(["$dynamicRef", "$recursiveRef"])

@@ -11,8 +11,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
-from mockserver.dice import Dice
-from mockserver.excerpt import excerpt
+from mockserver.generate.dice import Dice
+from mockserver.generate.excerpt import excerpt
 
 H = TypeVar("H")
 

@@ -1,6 +1,8 @@
 """A sensible reply where no scenario gives one: a text, an answer in JSON, a call of a tool.
 
 Everything follows from the seed and the request, so that the same question gets the same answer, from every process.
+`schema_values` makes values that fit a JSON Schema, from the shapes of `schemas` and `shapes` by the makers of `value_maker` and
+`scalars`, which say what people expect to read (`samples`, `patterns`); nothing rolls but `dice`.
 """
 
 import json
@@ -9,16 +11,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from mockserver.dice import Dice
 from mockserver.errors import RequestError
-from mockserver.excerpt import excerpt, one_line
-from mockserver.parameters import chosen_tools
-from mockserver.patterns import PatternError, spell
+from mockserver.generate.dice import Dice
+from mockserver.generate.excerpt import excerpt, one_line
+from mockserver.generate.patterns import PatternError, spell
+from mockserver.generate.samples import word
+from mockserver.generate.schema_values import generate_value
 from mockserver.reply import Choice, FunctionCall, Reply, ToolCall
 from mockserver.request import ChatRequest, OfferedTool, last_user_text, message_texts, offered_tools
-from mockserver.samples import word
-from mockserver.schema_values import generate_value
-from mockserver.wording import show
+from mockserver.request.parameters import chosen_tools
+from mockserver.request.wording import show
 
 __all__ = ["GeneratedCall", "generate_json", "generate_reply", "generate_text", "generate_tool_call", "generate_value"]
 

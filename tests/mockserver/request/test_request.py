@@ -22,7 +22,7 @@ from mockserver.request import (
 )
 from tests.mockserver.request_strategies import Body, json_values, valid_requests
 
-SCHEMA_FILE = Path(__file__).parent.parent / "schemas" / "openai-chat.openapi.json"
+SCHEMA_FILE = Path(__file__).parents[2] / "schemas" / "openai-chat.openapi.json"
 HELLO: Body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
 
 

@@ -9,14 +9,14 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mockserver.dice import Dice
 from mockserver.errors import RequestError
+from mockserver.generate.dice import Dice
+from mockserver.generate.scalars import Spot
+from mockserver.generate.schemas import SchemaDocument
+from mockserver.generate.shapes import Place, Schema, UnsatisfiableError
+from mockserver.generate.value_maker import ValueMaker
 from mockserver.request import is_deeper
-from mockserver.scalars import Spot
-from mockserver.schemas import SchemaDocument
-from mockserver.shapes import Place, Schema, UnsatisfiableError
-from mockserver.value_maker import ValueMaker
-from mockserver.wording import show
+from mockserver.request.wording import show
 
 MAX_DEPTH = 64
 """Arrays and objects within each other in a schema, at most; OpenAI allows ten levels of properties, two of these each."""

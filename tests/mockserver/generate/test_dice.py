@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver.dice import Dice
+from mockserver.generate.dice import Dice
 
 seeds = st.integers() | st.text(max_size=5)
 steps = st.lists(st.text(max_size=5) | st.integers(0, 9), max_size=3)

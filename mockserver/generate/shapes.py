@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from mockserver.patterns import read_pattern
+from mockserver.generate.patterns import read_pattern
 
 Schema: TypeAlias = bool | dict[str, Any]
 Place: TypeAlias = tuple[str, ...]

@@ -1,6 +1,6 @@
 import pytest
 
-from mockserver import wording
+from mockserver.request import wording
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from fractions import Fraction
 from math import ceil, floor, lcm
 from typing import Any
 
-from mockserver.dice import Dice
-from mockserver.patterns import ATTEMPTS, LONGEST_TEXT, PatternError, read_pattern, spell
-from mockserver.samples import FORMATS, number_range, string_samples, word
-from mockserver.shapes import Place, Shape, UnsatisfiableError
+from mockserver.generate.dice import Dice
+from mockserver.generate.patterns import ATTEMPTS, LONGEST_TEXT, PatternError, read_pattern, spell
+from mockserver.generate.samples import FORMATS, number_range, string_samples, word
+from mockserver.generate.shapes import Place, Shape, UnsatisfiableError
 
 _LOWER = ("minimum", "exclusiveMinimum")
 _UPPER = ("maximum", "exclusiveMaximum")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from mockserver.errors import RequestError
-from mockserver.schema_values import MAX_DEPTH, generate_value
-from mockserver.value_maker import ValueMaker
+from mockserver.generate.schema_values import MAX_DEPTH, generate_value
+from mockserver.generate.value_maker import ValueMaker
 from tests.mockserver.schema_strategies import mixed_schemas, strict_schemas, wrong_schemas
 
 seeds = st.integers(0, 9)
@@ -92,7 +92,7 @@ def test_other_seeds_give_other_values() -> None:
 
 def test_the_same_seed_gives_the_same_bytes_in_every_process() -> None:
     schema = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 9}
-    program = f"from mockserver.schema_values import generate_value; print(generate_value({schema}, 5))"
+    program = f"from mockserver.generate.schema_values import generate_value; print(generate_value({schema}, 5))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout == f"{generate_value(schema, 5)}\n"
 
@@ -112,7 +112,7 @@ def test_what_was_said_decides_where_the_schema_does_not() -> None:
 
 
 PRINTED = {
-    file.stem: json.loads(file.read_bytes()) for file in (Path(__file__).parents[1] / "schemas" / "printed").iterdir()
+    file.stem: json.loads(file.read_bytes()) for file in (Path(__file__).parents[2] / "schemas" / "printed").iterdir()
 }
 
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from mockserver.dice import Dice
-from mockserver.samples import (
+from mockserver.generate.dice import Dice
+from mockserver.generate.samples import (
     FORMATS,
     HOSTS,
     WORDS,

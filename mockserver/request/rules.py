@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from mockserver import wording
+from mockserver.request import wording
 
 Rule: TypeAlias = Callable[[Any, str], None]
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from mockserver.shapes import Schema, Shape
+from mockserver.generate.shapes import Schema, Shape
 
 
 def shape(*parts: dict[str, Any]) -> Shape:

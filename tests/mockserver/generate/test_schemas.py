@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from mockserver.schemas import SchemaDocument
-from mockserver.shapes import Schema, UnsatisfiableError
+from mockserver.generate.schemas import SchemaDocument
+from mockserver.generate.shapes import Schema, UnsatisfiableError
 
 LEAF: Schema = {"type": "integer"}
 

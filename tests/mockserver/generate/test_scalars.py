@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver.dice import Dice
-from mockserver.patterns import LONGEST_TEXT
-from mockserver.scalars import Spot, make_number, make_string
-from mockserver.shapes import Shape, UnsatisfiableError
+from mockserver.generate.dice import Dice
+from mockserver.generate.patterns import LONGEST_TEXT
+from mockserver.generate.scalars import Spot, make_number, make_string
+from mockserver.generate.shapes import Shape, UnsatisfiableError
 
 
 def shape(*parts: dict[str, Any]) -> Shape:

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from mockserver import rules
 from mockserver.errors import RequestError
+from mockserver.request import rules
 
 
 def code_of(rule: rules.Rule, value: Any) -> str | None:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver import patterns
-from mockserver.dice import Dice
-from mockserver.patterns import LONGEST_TEXT, PatternError, read_pattern, spell, translate_pattern
+from mockserver.generate import patterns
+from mockserver.generate.dice import Dice
+from mockserver.generate.patterns import LONGEST_TEXT, PatternError, read_pattern, spell, translate_pattern
 
 USUAL = [
     r"^[a-z]{3,10}$",
