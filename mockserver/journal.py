@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mockserver.request import ChatRequest
+from mockserver.request import ChatRequest, read_object
 
 if TYPE_CHECKING:
     from mockserver.plan import Plan
@@ -34,7 +34,9 @@ class Exchange:
     """One request and what was played for it.
 
     `scenario` is the name of the scenario that answered (None: a built-in answer) and `why` says why that one, or why none
-    matched. `ended` is None while the answer is being played, then `complete`, `reset`, `half-closed`, or `client left (…)`.
+    matched. `ended` is None while the answer is being played, then `complete`; `reset` or `half-closed`, as the scenario says;
+    `client left (FIN)` or `client left (RST)`; `stopped`, with the server; or `failed`, by a bug of ours.
+    `received_at` is wall-clock time, in seconds since 1970. `raw_body` is what was sent; of a body over the limit, the beginning.
     `bytes_sent` were handed to the kernel; `bytes_acknowledged` by the client's system, where ours tells.
     """
 
@@ -60,8 +62,8 @@ class Exchange:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The JSON object that the client sent; empty where it sent none."""
-        return self.chat.raw if self.chat else {}
+        """The JSON object that the client sent, also one that was refused; empty where it sent none: see `raw_body`."""
+        return self.chat.raw if self.chat else read_object(self.raw_body)
 
     @property
     def retry_count(self) -> int:

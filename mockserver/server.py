@@ -214,12 +214,16 @@ class MockServer:
         return added
 
     def add(self, *scenarios: Source) -> list[Scenario]:
-        """Put scenarios before all others; one of the same name takes the other's place. Raises `ScenarioError`."""
+        """Put scenarios before all others; one of the same name takes the other's place, and starts anew.
+
+        Raises `ScenarioError`.
+        """
         added, models = _collect(scenarios)
         names = {scenario.name for scenario in added}
         service = self._service
         service.settings = replace(service.settings, models=(*service.settings.models, *models))
         service.scenarios = (*added, *(s for s in service.scenarios if s.name not in names))
+        service.state.renew(names)
         service.state.expect(added)
         return added
 

@@ -68,6 +68,19 @@ class State:
                 return name, on_connect
         return None
 
+    def renew(self, scenarios: Iterable[str]) -> None:
+        """These scenarios are others than those that had their names: their turns, their `nth` and their limits start anew.
+
+        Ordinals go on, so that an answer of the new scenario never has the ids of one of the old.
+        """
+        renewed = set(scenarios)
+        for counter in (self._candidates, self._turns):
+            for name in renewed:
+                counter.pop(name, None)
+        for key in list(self._buckets):
+            if key[0] in renewed:
+                self._buckets.pop(key, None)
+
     def clear(self) -> None:
         """Forget everything."""
         self._buckets.clear()

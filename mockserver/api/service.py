@@ -183,7 +183,7 @@ class Endpoint:
             _check_body(connection)
             plan = self._make_plan(service, asked, scope)
         except RequestError as error:
-            asked.exchange.why = asked.exchange.why or error.message
+            asked.exchange.why = asked.exchange.why or _reason(error)
             log.info("%s %s -> %d: %s", asked.method, asked.path, error.status, error.message)
             plan = plan_refusal(error, service.terms(asked))
         except Exception:
@@ -194,6 +194,12 @@ class Endpoint:
             # RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content".
             return Plan(plan.status, lambda: (step for step in plan if not isinstance(step, Write)))
         return plan
+
+
+def _reason(error: RequestError) -> str:
+    """Why a request is refused, for the journal: what the client is told, without its hint, and what is behind it."""
+    said, cause = error.message.partition(" (HINT: ")[0], error.__cause__
+    return f"{said} {type(cause).__name__}: {cause}" if cause else said
 
 
 def _check_body(connection: Connection) -> None:

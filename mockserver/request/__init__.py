@@ -7,6 +7,7 @@ sentences are those of `wording`.
 """
 
 import json
+import sys
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal
@@ -103,6 +104,14 @@ def parse_request(
     _check_json_mentioned(raw)
     check_conversation(raw["messages"])
     return _build(named, raw)
+
+
+def read_object(body: bytes) -> Body:
+    """The JSON object that a body holds, whether or not it is a request; an empty one if it holds none."""
+    try:
+        return _decode(body, sys.maxsize)
+    except RequestError:
+        return {}
 
 
 def last_user_text(request: ChatRequest) -> str:

@@ -22,6 +22,7 @@ from mockserver.request import parse_request
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer
 from mockserver.steps import Head, Step
+from mockserver.transport import LendingProtocol
 from tests.mockserver.strategies_local import replies, requests
 from tests.support import AnswerCutError, RawClient, chat, held, open_descriptors, render_request, wait_until
 
@@ -276,8 +277,28 @@ def test_a_time_scale_that_is_none_is_refused(wrong: float) -> None:
 def test_a_wrong_body_is_in_the_journal_too(server: MockServer) -> None:
     with RawClient(server) as client:
         client.ask(b"{nonsense")
-    [exchange] = server.requests
-    assert (exchange.raw_body, exchange.status, exchange.chat) == (b"{nonsense", 400, None)
+        client.ask(chat(n=0))
+        client.ask(chat(), path="/v1/nothing")
+        client.ask(bytes(LendingProtocol.max_body_bytes + 1))
+    unread, refused, lost, large = server.requests
+    assert (unread.raw_body, unread.status, unread.chat, unread.body) == (b"{nonsense", 400, None, {})
+    assert "byte 1" in unread.why, "what the client is not told, because OpenAI does not, the log tells"
+    assert (refused.status, refused.chat, refused.body) == (400, None, chat(n=0))
+    assert (lost.status, lost.body) == (404, chat())
+    assert (large.status, large.body) == (413, {})
+
+
+def test_a_scenario_that_takes_anothers_place_starts_anew(server: MockServer) -> None:
+    def flaky(first: str) -> dict[str, Any]:
+        return {"name": "flaky", "sequence": [{"reply": first}, {"reply": "then"}]}
+
+    server.add(flaky("first"))
+    assert [ask(server), ask(server)] == ["first", "then"]
+    server.add(flaky("first again"))
+    assert [ask(server), ask(server)] == ["first again", "then"]
+    server.add({"name": "flaky", "match": {"nth": 1}, "reply": "once"})
+    assert ask(server) == "once"
+    assert [exchange.ordinal for exchange in server.requests] == list(range(5)), "but no two answers have the same id"
 
 
 # Determinism

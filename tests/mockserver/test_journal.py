@@ -67,6 +67,25 @@ def test_the_body_is_what_the_client_sent_or_empty() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("sent", "body"),
+    [
+        (b'{"model": "m", "n": 0}', {"model": "m", "n": 0}),
+        (b"{}", {}),
+        (b"[1]", {}),
+        (b'{"model":', {}),
+        (b"\xff", {}),
+        (b"[" * 100_000, {}),
+    ],
+)
+def test_the_body_of_what_was_refused_is_what_was_sent_as_far_as_it_can_be_read(
+    sent: bytes, body: dict[str, object]
+) -> None:
+    one = exchange()
+    one.raw_body = sent
+    assert one.body == body
+
+
 RETRIES = [
     ("0", 0),
     ("1", 1),

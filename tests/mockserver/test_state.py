@@ -3,7 +3,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver.scenario import OnConnect, Scenario
+from mockserver.scenario import OnConnect, RateLimit, Scenario
 from mockserver.state import State
 
 names = st.sampled_from(["one", "two", "three"])
@@ -35,6 +35,23 @@ def test_the_counters_know_nothing_of_each_other() -> None:
     assert [state.next_turn("one"), state.next_turn("one")] == [0, 1]
     assert state.count_candidate("one") == 1
     assert state.next_ordinal("one", "x") == 0
+
+
+def test_a_renewed_scenario_starts_anew_but_for_its_ordinals_and_no_other_does() -> None:
+    state, limit = State(), RateLimit(requests_per_minute=5)
+    for _ in range(2):
+        for name in ("one", "two"):
+            state.count_candidate(name)
+            state.next_turn(name)
+            state.next_ordinal(name, "x")
+            left = state.charge(name, limit, 0, "m", 0.0)
+    state.renew(["one", "unknown"])
+    assert [state.count_candidate(name) for name in ("one", "two")] == [1, 3]
+    assert [state.next_turn(name) for name in ("one", "two")] == [0, 2]
+    assert [state.next_ordinal(name, "x") for name in ("one", "two")] == [2, 2]
+    fresh = State().charge("one", limit, 0, "m", 0.0)
+    assert [state.charge(name, limit, 0, "m", 0.0) == fresh for name in ("one", "two")] == [True, False]
+    assert left != fresh
 
 
 def test_cleared_everything_begins_again() -> None:
