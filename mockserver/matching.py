@@ -4,7 +4,7 @@ The order: the path (`/scenarios/<name>/v1/…`), the header `X-Mock-Scenario`, 
 match in file order. A scenario chosen by name is used whatever its `match` says.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -26,12 +26,17 @@ class Matched:
 
 
 def match(
-    scenarios: Sequence[Scenario], request: ChatRequest, headers: Mapping[str, str], named: str | None, state: State
+    scenarios: Sequence[Scenario],
+    request: ChatRequest,
+    headers: Mapping[str, str],
+    named: str | None,
+    state: State,
+    unexplained: Container[str] = (),
 ) -> Matched:
     """Choose the scenario for a request. `named` is the name in the path; header names are in lower case.
 
-    Requests that name their scenario are not counted for `nth`. Raises `RequestError` (404) where path or header name a
-    scenario that does not exist.
+    Of scenarios whose names are `unexplained` it is not said why they do not match. Requests that name their scenario are not
+    counted for `nth`. Raises `RequestError` (404) where path or header name a scenario that does not exist.
     """
     by_name = {scenario.name: scenario for scenario in scenarios}
     for name, where in ((named, "path"), (headers.get(HEADER), f"header {HEADER}")):
@@ -41,23 +46,27 @@ def match(
             return Matched(by_name[name], f"named by the {where}")
     if request.model in by_name:
         return Matched(by_name[request.model], "named by the model")
-    return _match_first(scenarios, request, headers, state)
+    return _match_first(scenarios, request, headers, state, unexplained)
 
 
 def _match_first(
-    scenarios: Sequence[Scenario], request: ChatRequest, headers: Mapping[str, str], state: State
+    scenarios: Sequence[Scenario],
+    request: ChatRequest,
+    headers: Mapping[str, str],
+    state: State,
+    unexplained: Container[str],
 ) -> Matched:
     chosen, reasons = None, list[str]()
     for scenario in scenarios:
         # Behind the match too, a scenario that counts is asked: "the second request" is the same one for all of them.
         if chosen is None or scenario.match.nth is not None:
             reason = next(differences(scenario, request, headers, state), None)
-            if chosen is None and reason is not None:
-                reasons.append(f"{scenario.name}: {reason}")
-            elif chosen is None:
+            if chosen is None and reason is None:
                 chosen = scenario
+            elif chosen is None and scenario.name not in unexplained:
+                reasons.append(f"{scenario.name}: {reason}")
     if chosen is None:
-        return Matched(None, "; ".join(reasons) or "there are no scenarios")
+        return Matched(None, "; ".join(reasons) or "there are no scenarios for it")
     return Matched(chosen, f"first match; before it: {'; '.join(reasons)}" if reasons else "first match")
 
 

@@ -68,7 +68,7 @@ def build_service(
     )
     defaults = () if strict else load_scenarios([DEFAULTS]).scenarios
     names = {scenario.name for scenario in given}
-    return Service(settings, (*given, *(scenario for scenario in defaults if scenario.name not in names)))
+    return Service(settings, tuple(given), tuple(scenario for scenario in defaults if scenario.name not in names))
 
 
 def server_url(host: str, port: int) -> str:

@@ -36,9 +36,9 @@ def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
     named = _SCENARIO_PATH.match(asked.path)
     check_method(asked, "POST", *(("GET",) if named else ()))
     check_key(service, asked)
-    exchange = asked.exchange
-    exchange.chat = request = _read_request(service, asked, named[1] if named else None)
-    matched = match(service.scenarios, request, asked.headers, named[1] if named else None, service.state)
+    exchange, name = asked.exchange, named[1] if named else None
+    exchange.chat = request = _read_request(service, asked, name)
+    matched = match(service.scenarios, request, asked.headers, name, service.state, service.default_names)
     exchange.why = matched.why
     scenario = matched.scenario
     if scenario is None:

@@ -64,12 +64,18 @@ class Asked:
 
 
 class Service:
-    """Answers requests: holds the scenarios, what is remembered of past requests, and the journal."""
+    """Answers requests: holds the scenarios, what is remembered of past requests, and the journal.
 
-    def __init__(self, settings: Settings, scenarios: tuple[Scenario, ...] = ()) -> None:
+    `defaults` are asked after all `scenarios`; they are the server's own.
+    """
+
+    def __init__(
+        self, settings: Settings, scenarios: tuple[Scenario, ...] = (), defaults: tuple[Scenario, ...] = ()
+    ) -> None:
         self.settings = settings
+        self._defaults = defaults
         self.templates = Templates()
-        self.scenarios = scenarios
+        self.scenarios = (*scenarios, *defaults)
         self.state = State()
         self.state.expect(scenarios)
         self.journal = Journal()
@@ -82,6 +88,10 @@ class Service:
     @scenarios.setter
     def scenarios(self, scenarios: tuple[Scenario, ...]) -> None:
         self._scenarios = scenarios
+        self.default_names = frozenset(
+            one.name for one in scenarios if any(one is default for default in self._defaults)
+        )
+        """The scenarios that nobody gave: why they do not match is of interest to nobody."""
         self.templates.clear()
 
     def plan(self, turn: Turn, request: ChatRequest, asked: Asked, terms: Terms, repeats: bool) -> Plan:

@@ -88,10 +88,8 @@ def test_every_request_is_a_line_on_stderr() -> None:
         lines = [line.partition(" ")[2] for line in child.stderr.read().splitlines()]
     assert len(lines) == 3
     asked = "POST /v1/chat/completions"
-    assert lines[0].startswith(
-        f"{asked} (gpt-4o-mini, stream) -> 200 by one-plus-one (first match; before it: count-to-100"
-    )
-    assert lines[1].startswith(f"{asked} (gpt-4o-mini) -> 200 by no scenario (count-to-100: expected the last user")
+    assert lines[0].startswith(f"{asked} (gpt-4o-mini, stream) -> 200 by one-plus-one (first match): complete")
+    assert lines[1].startswith(f"{asked} (gpt-4o-mini) -> 200 by no scenario (there are no scenarios for it): complete")
     assert lines[2].startswith(f"{asked} -> 400 (")
 
 

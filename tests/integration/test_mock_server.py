@@ -219,6 +219,19 @@ def test_a_wrong_scenario_in_code_is_told_at_its_place(server: MockServer) -> No
     assert server.scenarios == ()
 
 
+def test_only_scenarios_of_ones_own_are_told_not_to_match() -> None:
+    whys = []
+    with MockServer() as server:
+        for add in ({"name": "mine"}, {"name": "count-to-100"}, None):
+            if add is not None:
+                server.add(add | {"match": {"model": "o1"}, "reply": "x"})
+            else:
+                server.reset()
+            ask(server)
+            whys.append(re.findall(r"[\w-]+(?=: expected)", server.requests[-1].why))
+    assert whys == [["mine"], ["count-to-100", "mine"], []]
+
+
 def test_scenarios_by_url_header_and_model(server: MockServer) -> None:
     server.reply("the first match")
     server.reply("chosen", name="chosen", match={"model": "nothing"})

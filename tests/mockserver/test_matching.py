@@ -74,7 +74,17 @@ def test_the_first_match_in_file_order_wins_and_those_before_it_are_explained(fi
         assert chosen(matched) == f"s{fits.index(True)}"
         assert matched.why == (f"first match; before it: {reasons}" if reasons else "first match")
     else:
-        assert matched == Matched(None, reasons or "there are no scenarios")
+        assert matched == Matched(None, reasons or "there are no scenarios for it")
+
+
+def test_of_scenarios_that_are_not_explained_it_is_not_said_why_they_do_not_match() -> None:
+    scenarios = [scenario("mine", model="o1-*"), scenario("default", model="o3-*")]
+    reason = "mine: expected a model like 'o1-*', got 'gpt-4o-mini'"
+    assert match(scenarios, ask(), {}, None, State(), {"default"}) == Matched(None, reason)
+    assert match(scenarios[1:], ask(), {}, None, State(), {"default"}).why == "there are no scenarios for it"
+    assert match([*scenarios, scenario("any")], ask(), {}, None, State(), {"default", "any"}) == Matched(
+        scenario("any"), f"first match; before it: {reason}"
+    )
 
 
 # Names that do not exist
