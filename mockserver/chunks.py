@@ -1,4 +1,4 @@
-"""Reply -> chunks as OpenAI sends them: the one place that knows the shape of a chunk.
+"""Completion -> chunks as OpenAI sends them: the one place that knows the shape of a chunk.
 
 A stream is, for every choice: a role delta, with content `""` or null; one delta for each token; and at the very end, after
 the last token of all, an empty delta with the finish reason. Then, only with `stream_options.include_usage`, one chunk with
@@ -22,8 +22,8 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.json import encode
 
+from mockserver.completion import CompletedChoice, Completion, Token
 from mockserver.logprobs import token_logprob
-from mockserver.reply import CompletedChoice, Completion, Token
 from mockserver.request import ChatRequest
 
 ChunkKind = Literal["role", "delta", "finish", "usage", "extra"]

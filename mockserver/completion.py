@@ -1,55 +1,152 @@
-"""Reply -> the answer that is not streamed: the same completion, accumulated into one `chat.completion` object."""
+"""A reply as one request gets it: cut by `n`, `stop` and the token limit, every part cut into tokens, every token counted."""
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from mockserver.chunks import Identity, logprobs_of, opened_part
-from mockserver.reply import Call, CompletedChoice, Completion
+from mockserver.reply import Choice, Reply, ToolCall, Usage
 from mockserver.request import ChatRequest
+from mockserver.shorthand import plain
+from mockserver.tokens import Tokenizer, count_prompt_tokens
+
+Part = Literal["reasoning", "content", "refusal", "tool_call", "function_call"]
+"""What a token belongs to."""
 
 
-def make_completion(completion: Completion, request: ChatRequest, identity: Identity) -> dict[str, Any]:
-    """The `chat.completion` object (OpenAI's CreateChatCompletionResponse)."""
-    return {
-        "id": identity.id,
-        "object": "chat.completion",
-        "created": identity.created,
-        "model": identity.model,
-        "choices": [
-            {
-                "index": choice.index,
-                "message": make_message(choice),
-                "logprobs": _logprobs(choice, request, identity),
-                "finish_reason": choice.finish_reason,
-            }
-            for choice in completion.choices
-        ],
-        "usage": completion.usage,
-        "service_tier": identity.service_tier,
-        "system_fingerprint": identity.system_fingerprint,
-    }
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One unit of a reply: a piece of text and the part of the choice it belongs to. `call` counts tool calls."""
+
+    part: Part
+    text: str
+    call: int = 0
 
 
-def make_message(choice: CompletedChoice) -> dict[str, Any]:
-    """The message of a choice (OpenAI's ChatCompletionResponseMessage); `reasoning_content` only where there is some."""
-    content = choice.text("content") or "" if opened_part(choice) == "content" else None
-    message: dict[str, Any] = {"role": "assistant", "content": content}
-    if choice.calls:
-        message["tool_calls"] = [_make_call(call) for call in choice.calls]
-    if choice.function_name is not None:
-        message["function_call"] = {"name": choice.function_name, "arguments": choice.text("function_call") or ""}
-    message["refusal"] = choice.text("refusal")
-    if (reasoning := choice.text("reasoning")) is not None:
-        message["reasoning_content"] = reasoning
-    message["annotations"] = []
-    return message
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call as one request gets it. `text` is what its tokens add up to."""
+
+    id: str
+    type: Literal["function", "custom"]
+    name: str
+    text: str
 
 
-def _logprobs(choice: CompletedChoice, request: ChatRequest, identity: Identity) -> dict[str, Any] | None:
-    if not request.logprobs:
+@dataclass(frozen=True, slots=True)
+class CompletedChoice:
+    """One choice as one request gets it: already cut, with every token."""
+
+    index: int
+    tokens: tuple[Token, ...]
+    calls: tuple[Call, ...]
+    function_name: str | None
+    finish_reason: str
+
+    def text(self, part: Part, call: int = 0) -> str | None:
+        """The tokens of one part joined, or None if the choice has no such part."""
+        pieces = [token.text for token in self.tokens if token.part == part and token.call == call]
+        return "".join(pieces) if pieces else None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The meaning of the answer to one request."""
+
+    choices: tuple[CompletedChoice, ...]
+    usage: dict[str, Any]
+
+
+def complete(reply: Reply, request: ChatRequest, tokenizer: Tokenizer, call_ids: Iterator[str]) -> Completion:
+    """The completion that `request` gets of `reply`: cut by n, stop and the token limit, and counted.
+
+    `call_ids` names the tool calls to which the scenario gives no id.
+    """
+    choices = tuple(_complete_choice(reply.choice(i), i, request, tokenizer, call_ids) for i in range(request.n))
+    return Completion(choices, _count(choices, reply.usage or Usage(), request, tokenizer))
+
+
+def _complete_choice(
+    choice: Choice, index: int, request: ChatRequest, tokenizer: Tokenizer, call_ids: Iterator[str]
+) -> CompletedChoice:
+    tokens, finish_reason = list(_tokens(choice, tokenizer)), choice.finish_reason
+    calls: Sequence[ToolCall] = choice.tool_calls
+    function = choice.function_call
+    if (before_stop := _cut_at_stop(tokens, request.stop)) is not None:
+        tokens, finish_reason, calls, function = before_stop, "stop", (), None
+    if request.limit is not None and len(tokens) > request.limit:
+        tokens, finish_reason = tokens[: request.limit], "length"
+        started = {token.call for token in tokens if token.part == "tool_call"}
+        calls = calls[: max(started, default=-1) + 1]
+        function = function if any(token.part == "function_call" for token in tokens) else None
+    return CompletedChoice(
+        index=index,
+        tokens=tuple(tokens),
+        calls=tuple(
+            Call(
+                call.id if call.id is not None else next(call_ids),
+                call.type,
+                call.name,
+                "".join(token.text for token in tokens if token.part == "tool_call" and token.call == k),
+            )
+            for k, call in enumerate(calls)
+        ),
+        function_name=function.name if function else None,
+        finish_reason=finish_reason or ("tool_calls" if calls else "function_call" if function else "stop"),
+    )
+
+
+def _tokens(choice: Choice, tokenizer: Tokenizer) -> Iterator[Token]:
+    """The tokens of a choice in the order in which a model says them."""
+    parts: list[tuple[Part, int, str | None, Sequence[str] | None]] = [
+        ("reasoning", 0, choice.reasoning, None),
+        ("content", 0, choice.content, choice.pieces),
+        ("refusal", 0, choice.refusal, None),
+        *(("tool_call", k, call.text, call.pieces) for k, call in enumerate(choice.tool_calls)),
+    ]
+    if choice.function_call:
+        parts.append(("function_call", 0, choice.function_call.text, choice.function_call.pieces))
+    for part, call, text, pieces in parts:
+        for piece in tokenizer(plain(text or "")) if pieces is None else map(plain, pieces):
+            yield Token(part, piece, call)
+
+
+def _cut_at_stop(tokens: list[Token], stops: Sequence[str]) -> list[Token] | None:
+    """The tokens before the first stop sequence in the content, or None where there is none.
+
+    The stop sequence itself is not part of the answer, and nothing comes after it.
+    """
+    content = "".join(token.text for token in tokens if token.part == "content")
+    found = [at for stop in stops if stop and (at := content.find(stop)) >= 0]
+    if not found:
         return None
-    return logprobs_of(choice.tokens, 0, request.top_logprobs, f"{identity.seed}/{choice.index}", opened_part(choice))
+    end, at, kept = min(found), 0, []
+    for token in tokens:
+        if token.part == "reasoning":
+            kept.append(token)
+        elif token.part == "content" and at < end:
+            kept.append(Token("content", token.text[: end - at]))
+            at += len(token.text)
+        else:
+            break
+    return kept
 
 
-def _make_call(call: Call) -> dict[str, Any]:
-    said = {"name": call.name, "arguments" if call.type == "function" else "input": call.text}
-    return {"id": call.id, "type": call.type, call.type: said}
+def _count(
+    choices: Sequence[CompletedChoice], usage: Usage, request: ChatRequest, tokenizer: Tokenizer
+) -> dict[str, Any]:
+    """The usage object, as OpenAI's `CompletionUsage` has it: with several choices the sum."""
+    tokens = [token for choice in choices for token in choice.tokens]
+    prompt = usage.prompt_tokens if usage.prompt_tokens is not None else count_prompt_tokens(request, tokenizer)
+    completion = usage.completion_tokens if usage.completion_tokens is not None else len(tokens)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": sum(token.part == "reasoning" for token in tokens),
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }

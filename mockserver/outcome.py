@@ -13,13 +13,13 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace as replace_struct
 
+from mockserver.completion import CompletedChoice
 from mockserver.faults import Landmarks, find_landmarks
 from mockserver.faults.body import OtherBody
 from mockserver.faults.told import ToldError
 from mockserver.http import code_content
 from mockserver.quirks import QUIRKS
 from mockserver.quirks.quirk import Right
-from mockserver.reply import CompletedChoice
 from mockserver.sse import Event
 from mockserver.stream import Stream
 

@@ -11,8 +11,9 @@ from typing import Protocol
 
 import msgspec
 
+from mockserver.chat_completion import make_completion
 from mockserver.chunks import Identity
-from mockserver.completion import make_completion
+from mockserver.completion import complete
 from mockserver.dialects import resolve_dialect
 from mockserver.errors import RequestError
 from mockserver.faults import AnyFault, Around, choose
@@ -21,7 +22,6 @@ from mockserver.generate import generate_reply
 from mockserver.http import JSON_TYPE, STREAM_TYPE
 from mockserver.ids import IdGenerator, make_id, shape_id
 from mockserver.message import Message
-from mockserver.reply import complete
 from mockserver.request import ChatRequest
 from mockserver.scenario import Delivery, ErrorReply, Turn
 from mockserver.sse import Slice

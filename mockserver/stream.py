@@ -11,13 +11,13 @@ from typing import Any
 
 from msgspec.structs import replace as replace_struct
 
+from mockserver.chat_completion import make_completion
 from mockserver.chunks import Chunk, Identity, make_chunks, obfuscate
-from mockserver.completion import make_completion
+from mockserver.completion import Completion
 from mockserver.edits import edit_chunks, find_kind, insert_events, raw_events
 from mockserver.faults import AnyFault, Around
 from mockserver.json_text import write_json
 from mockserver.quirks import bend
-from mockserver.reply import Completion
 from mockserver.request import ChatRequest
 from mockserver.scenario import Delivery
 from mockserver.sse import Event, Slice, cut_slice, encode_events

@@ -6,9 +6,9 @@ from itertools import chain, zip_longest
 from typing import Any
 
 from mockserver.chunks import Chunk
+from mockserver.completion import CompletedChoice, Token
 from mockserver.quirks.pieces import Call, list_pieces, name_piece, said
 from mockserver.quirks.quirk import Bend, Quirk, drop, each_piece, put
-from mockserver.reply import CompletedChoice, Token
 
 
 def _interleave(choice: CompletedChoice) -> CompletedChoice:

@@ -6,10 +6,11 @@ from hypothesis import note
 from hypothesis import strategies as st
 
 from mockserver.chunks import Identity, make_chunks
+from mockserver.completion import complete
 from mockserver.faults import Fault
 from mockserver.ids import make_id
 from mockserver.loading import dump_scenarios
-from mockserver.reply import Reply, complete
+from mockserver.reply import Reply
 from mockserver.request import parse_request
 from mockserver.scenario import Delivery, Scenario, ScenarioFile
 from mockserver.strategies.deliveries import deliveries, quick_timings

@@ -6,9 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from mockserver.chat_completion import make_completion
 from mockserver.chunks import Chunk, Identity, make_chunks
-from mockserver.completion import make_completion
-from mockserver.reply import Completion, Reply, complete
+from mockserver.completion import Completion, complete
+from mockserver.reply import Reply
 from mockserver.request import ChatRequest, parse_request
 from mockserver.strategies.replies import choices, custom_tools, function_tools, pieces, replies, texts, words
 from mockserver.timing import UNPACED, Schedule
