@@ -166,7 +166,7 @@ def test_too_many_values_without_aliases_are_refused(monkeypatch: pytest.MonkeyP
     [
         ('{"a": 1,\n "a": 2}', ["f.JSON:2: a: the key was given before, on line 1 (keep one of them)"]),
         ('{"a": [\n{"b": 1, "b": 2}]}', ["f.JSON:2: a[0].b: the key was given before, on line 2 (keep one of them)"]),
-        ("[1,\n]", ["f.JSON:2: not JSON: expecting value at column 1"]),
+        ("[1,\nx]", ["f.JSON:2: not JSON: expecting value at column 1"]),
         ("{'a': 1}", ["f.JSON:1: not JSON: expecting property name enclosed in double quotes at column 2"]),
         ("", ["f.JSON:1: not JSON: expecting value at column 1"]),
         ('["\n"]', ["f.JSON:1: not JSON: invalid control character at column 3"]),
