@@ -57,7 +57,7 @@ def demo() -> int:
     try:
         import openai
     except ImportError as error:
-        raise UsageError("the demo needs the official SDK: pip install 'openai-mockserver[openai]'") from error
+        raise UsageError("the demo needs the official SDK: pip install openai") from error
     try:
         with _serve() as base_url:
             http_client = openai.DefaultHttpxClient(trust_env=False)  # no proxy stands between

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 [bold]Examples[/bold]
-  mockserver fuzz -- mockserver-client --consumer          a hundred streams nobody wrote down
-  mockserver fuzz --time 60 --examples 100000 -- node my-consumer.mjs
+  mockserver fuzz -- mockserver-client --consumer     a hundred streams
+  mockserver fuzz --time 60 --examples 100000 -- node consumer.mjs
   mockserver fuzz --seed 7 --out found.yaml -- ./consumer
 
 \b
 [bold]Exit codes[/bold]
   0  nothing was found
-  1  the consumer fails: the smallest stream is saved, and the command that plays it again is told
+  1  the consumer fails: the smallest stream is saved, and how to play it told
   2  the consumer cannot be driven
 """
 
 
 def fuzz(
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="The consumer's program.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The consumer's program.")],
     examples: Annotated[int, typer.Option(min=1, help="How many streams are played.")] = 100,
     seed: Annotated[int | None, typer.Option(help="The same seed makes up the same streams. Default: any.")] = None,
     time: Annotated[

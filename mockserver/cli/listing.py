@@ -30,7 +30,7 @@ RIGHTS = {
 
 def list_all(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE|FOLDER]...", help="Scenario files to list too.")
+        list[str] | None, typer.Argument(metavar="FILE|FOLDER", help="Scenario files to list too.")
     ] = None,
 ) -> int:
     """List scenarios, dialects, quirks and faults, with one line each."""
@@ -66,7 +66,7 @@ def _first_line(kind: type) -> str:
 def explain(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A scenario, dialect, quirk or fault.")],
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE|FOLDER]...", help="Scenario files to look in too.")
+        list[str] | None, typer.Argument(metavar="FILE|FOLDER", help="Scenario files to look in too.")
     ] = None,
 ) -> int:
     """Say what a scenario, dialect, quirk or fault does, who sends it, and what a right consumer does."""

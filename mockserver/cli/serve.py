@@ -20,7 +20,7 @@ def serve(
     context: typer.Context,
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE|FOLDER]...", help="Scenario files (YAML or JSON), or folders of them."),
+        typer.Argument(metavar="FILE|FOLDER", help="Scenario files (YAML or JSON), or folders of them."),
     ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on. Anything but this machine's own is reached by others.")

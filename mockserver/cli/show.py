@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 [bold]Examples[/bold]
-  mockserver show count-to-100                    a scenario that comes with the server
-  mockserver show flaky chat.yaml --turn 3        what its third request gets
-  mockserver show chat.yaml --request body.json   the one scenario of a file, for this request
-  mockserver show tools chat.yaml --raw | less    nothing but the body's bytes
+  mockserver show count-to-100                   one that comes with it
+  mockserver show flaky chat.yaml --turn 3       what its 3rd request gets
+  mockserver show chat.yaml --request body.json  the only one of a file
+  mockserver show tools chat.yaml --raw | less   the body's bytes alone
 """
 
 DEFAULT_REQUEST: dict[str, Any] = {
@@ -32,7 +32,7 @@ DEFAULT_REQUEST: dict[str, Any] = {
 
 def show(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Its name, or a file that holds just one.")],
-    files: Annotated[list[str] | None, typer.Argument(metavar="[FILE|FOLDER]...", help="Where to look for it.")] = None,
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE|FOLDER", help="Where to look for it.")] = None,
     request: Annotated[
         str | None, typer.Option(metavar="FILE", help="A request body; default: a short streamed one.")
     ] = None,

@@ -14,13 +14,13 @@ EXAMPLES = """\b
 \b
 [bold]Exit codes[/bold]
   0  no mistakes
-  1  mistakes; each on a line of stdout: file:line: place: what was expected (remedy)
+  1  mistakes; each a line of stdout: file:line: place: what was expected
   2  a file cannot be read
 """
 
 
 def validate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE|FOLDER...", help="Scenario files, or folders of them.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE|FOLDER", help="Scenario files, or folders of them.")],
 ) -> int:
     """Report every mistake in scenario files, with its line, what was expected and what was probably meant.
 
