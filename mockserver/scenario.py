@@ -158,6 +158,13 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else "; `mockserver list` shows them all"
 
 
+def _check_meaning(delivery: Delivery) -> None:
+    """Raise `ValueError` for a stream given raw without a reply, from which nobody could tell what it means."""
+    raw = delivery.raw
+    if raw is not None and "error" not in (raw.right, delivery.right):
+        raise ValueError("a raw stream needs the `reply` that it means, or `right: error` if it means none")
+
+
 class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One answer in a sequence: a reply or an error, and how it is sent."""
 
@@ -172,6 +179,8 @@ class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     def __post_init__(self) -> None:
         if self.reply is not None and self.error is not None:
             raise ValueError("a turn has a reply or an error, not both")
+        if self.reply is None and self.error is None:
+            _check_meaning(self.delivery)
 
     @property
     def meaning(self) -> Reply | None:
@@ -222,6 +231,9 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         given = [key for key in ("reply", "error", "sequence") if getattr(self, key) not in (None, ())]
         if len(given) > 1:
             raise ValueError(f"a scenario has one of reply, error, sequence; got {' and '.join(given)}")
+        for turn in self.sequence or (self,):
+            if turn.reply is None and turn.error is None:
+                _check_meaning(self.delivery)
 
     @classmethod
     def of(cls, values: "Mapping[str, Any] | Scenario") -> "Scenario":

@@ -2,17 +2,30 @@
 
 import base64
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from dataclasses import dataclass
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mockserver.cli.terminal import tell
+
 if TYPE_CHECKING:
     from mockserver.plan import Plan
+    from mockserver.request import ChatRequest
     from mockserver.steps import Step
+
+LIMIT = 200
+"""How many steps are shown unless told."""
+
+READABLE_BYTES = 2_000
+"""How much of a step's bytes is shown."""
+
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 
 EXAMPLES = """\b
 [bold]Examples[/bold]
@@ -38,27 +51,50 @@ def show(
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed of all that varies.")] = 0,
     turn: Annotated[int, typer.Option(min=1, help="Which of the scenario's requests, from 1.")] = 1,
-    limit: Annotated[int, typer.Option(min=0, help="How many steps at most; 0: all.")] = 200,
-    raw: Annotated[bool, typer.Option("--raw", help="Write the exact bytes of the body, before any coding.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="How many steps at most; 0: all. Default: 200; with --raw all, if the stream has an end."
+        ),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Write the exact bytes of the body, as they come out of HTTP's chunks.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a form for machines.")] = False,
 ) -> int:
     """Print the plan of a scenario: when each step is due, what it does, and its bytes, with all that does not print escaped."""
-    plan, asked, name = _make_plan(scenario, files or [], request, seed, turn)
+    shown = _make_plan(scenario, files or [], request, seed, turn, as_cut=not raw)
     if raw:
-        _write_body(plan)
+        _write_body(shown, limit)
     elif as_json:
-        print(json.dumps(_describe(plan, asked, name, seed, limit), ensure_ascii=False, indent=2))
+        print(json.dumps(_describe(shown, LIMIT if limit is None else limit), ensure_ascii=False, indent=2))
     else:
-        for line in render_plan(plan, limit):
+        for line in render_plan(shown.plan, LIMIT if limit is None else limit):
             print(line)
     return 0
 
 
-def _make_plan(scenario: str, files: list[str], request: str | None, seed: int, turn: int) -> "tuple[Plan, Any, str]":
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A plan, and what it was made of. `is_endless`: it may go on until the client leaves."""
+
+    plan: "Plan"
+    request: "ChatRequest"
+    scenario: str
+    seed: int
+    is_endless: bool
+
+
+def _make_plan(scenario: str, files: list[str], request: str | None, seed: int, turn: int, as_cut: bool) -> _Shown:
+    """The plan, and with `as_cut` its bytes in the writes that the scenario tells."""
+    from msgspec.structs import replace
+
     from mockserver.cli.finding import find_scenario
+    from mockserver.dialects import resolve_dialect
     from mockserver.errors import RequestError, UsageError
     from mockserver.plan import Terms, plan_turn
     from mockserver.request import parse_request
+    from mockserver.writes import Writes
 
     found = find_scenario(scenario, files)
     try:
@@ -71,10 +107,15 @@ def _make_plan(scenario: str, files: list[str], request: str | None, seed: int, 
         raise UsageError(f"the request {request} would be refused: {error}") from error
     own_seed = found.seed if found.seed is not None else seed
     terms = Terms(seed=f"{own_seed}/{found.name}/{asked.fingerprint}", ordinal=turn - 1, wall_s=1_700_000_000.0)
-    return plan_turn(found.turn(turn - 1), asked, terms), asked, found.name
+    answer = found.turn(turn - 1)
+    delivery = resolve_dialect(answer.delivery)
+    if not as_cut:
+        answer = replace(answer, delivery=replace(delivery, writes=Writes()))
+    is_endless = any(fault.is_endless for fault in delivery.faults)
+    return _Shown(plan_turn(answer, asked, terms), asked, found.name, own_seed, is_endless)
 
 
-def render_plan(plan: "Plan", limit: int = 200) -> Iterator[str]:
+def render_plan(plan: "Plan", limit: int = LIMIT) -> Iterator[str]:
     """The plan in lines for a reader; bounded where it is long or endless."""
     yield f"{'due':>10}  {'step':<10} {'event':>5} {'bytes':>6}"
     steps = iter(plan)
@@ -98,7 +139,9 @@ def _render_step(step: "Step") -> Iterator[str]:
     event = getattr(step, "event", None)
     name = type(step).__name__.lower() + (" alone" if getattr(step, "alone", False) else "")
     front = f"{step.due_s * 1000:>7.1f} ms  {name:<10} {'' if event is None else event:>5} {len(data) or '':>6}"
-    lines = readable(data).replace("\\n", "\\n\n").splitlines() or [_note(step)]
+    lines = [readable(line) for line in _LINE.findall(data[:READABLE_BYTES])] or [_note(step)]
+    if len(data) > READABLE_BYTES:
+        lines[-1] += f"… {len(data) - READABLE_BYTES} bytes more"
     yield f"{front}  {lines[0]}".rstrip()
     for line in lines[1:]:
         yield f"{'':>{len(front)}}  {line}"
@@ -112,37 +155,75 @@ def _note(step: Any) -> str:
     return "; ".join(words[bool(getattr(step, key))] for key, words in notes.items() if hasattr(step, key))
 
 
-def readable(data: bytes, limit: int = 2_000) -> str:
-    """Bytes as a text in which everything that does not print is escaped, bounded in length."""
-    text = data[:limit].decode("utf-8", "backslashreplace")
-    escaped = "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
-    return escaped + (f"… {len(data) - limit} bytes more" if len(data) > limit else "")
+def readable(data: bytes) -> str:
+    r"""Bytes as a text in which everything that does not print is escaped, so that no two look the same.
+
+    `\xff` is a byte, one that is not UTF-8 or a control character; `\u2028` is a character; `\\` is a backslash.
+    """
+    return "".join(map(_escape, data.decode("utf-8", "surrogateescape")))
 
 
-def _write_body(plan: "Plan") -> None:
-    pieces: Iterable[bytes]
-    if plan.stream is not None:
-        pieces = (piece.data for piece in plan.stream.body())
-    else:
-        from mockserver.steps import Write
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # by "surrogateescape" a byte
+        return f"\\x{code - 0xDC00:02x}"
+    if character.isprintable() and character != "\\":
+        return character
+    return f"\\u{code:04x}" if 0x80 <= code <= 0xFF else character.encode("unicode_escape").decode()
 
-        pieces = (step.data for step in plan if isinstance(step, Write))
-    for piece in pieces:
-        sys.stdout.buffer.write(piece)
+
+def _write_body(shown: _Shown, limit: int | None) -> None:
+    """Write the body to stdout; of one without an end as many steps as `limit` says, or as are shown by default."""
+    steps = iter(shown.plan)
+    bound = (LIMIT if shown.is_endless else 0) if limit is None else limit
+    for data in _read_body(islice(steps, bound or None)):
+        sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+    if bound and next(steps, None) is not None:
+        tell(f"there is more: the body of the first {bound} steps was written; --limit says how many, 0 all")
 
 
-def _describe(plan: "Plan", asked: Any, name: str, seed: int, limit: int) -> dict[str, Any]:
+def _read_body(steps: "Iterable[Step]") -> Iterator[bytes]:
+    """The body's bytes of a plan whose head is a step of its own."""
+    from mockserver.steps import Head, Write
+
+    after_interims = dropwhile(lambda step: not isinstance(step, Head), steps)
+    head = next(after_interims, None)
+    pieces = (step.data for step in after_interims if isinstance(step, Write))
+    is_chunked = isinstance(head, Head) and b"\r\ntransfer-encoding: chunked\r\n" in head.data.lower()
+    return _unchunk(pieces) if is_chunked else pieces
+
+
+def _unchunk(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """What HTTP's chunks hold, up to the last one or to where they break off or are no chunks (RFC 9112 7.1)."""
+    held, left = b"", 0  # `left` of the chunk's data and of its line end are yet to come
+    for piece in pieces:
+        held += piece
+        while held:
+            if left:
+                yield held[: max(left - 2, 0)]
+                held, left = held[left:], left - min(left, len(held))
+                continue
+            line, end, rest = held.partition(b"\r\n")
+            if not end:
+                break
+            size = line.partition(b";")[0]
+            if not re.fullmatch(b"[0-9a-fA-F]+", size) or int(size, 16) == 0:
+                return
+            held, left = rest, int(size, 16) + 2
+
+
+def _describe(shown: _Shown, limit: int) -> dict[str, Any]:
     from mockserver.outcome import ANY, expect
 
+    plan = shown.plan
     steps = iter(plan)
-    shown = [_describe_step(step) for step in islice(steps, limit or None)]
     described: dict[str, Any] = {
-        "scenario": name,
-        "seed": seed,
-        "request": asked.raw,
+        "scenario": shown.scenario,
+        "seed": shown.seed,
+        "request": shown.request.raw,
         "status": plan.status,
-        "steps": shown,
+        "steps": [_describe_step(step) for step in islice(steps, limit or None)],
     }
     described["complete"] = next(steps, None) is None
     if plan.stream is not None:

@@ -50,6 +50,11 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
         ),
     ] = 1.0
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether what it sends ends only when the client leaves."""
+        return False
+
     def right_in(self, stream: Landmarks) -> Right:
         """What a right consumer makes of this stream: `error`, or `either` where no consumer could know."""
         return "error"

@@ -58,6 +58,10 @@ class Endless(Fault, frozen=True, tag="endless"):
         Duration | None, Meta(description="One unit each so often. Default: as fast as they are taken.")
     ] = None
 
+    @property
+    def is_endless(self) -> bool:
+        return self.size is None
+
     def right_in(self, stream: Landmarks) -> Right:
         before = stream.events_before(self.at)
         return "same" if before is None else "error" if stream.seen(before) == "part" else "either"

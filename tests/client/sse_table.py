@@ -1,4 +1,4 @@
-"""The shared table of event streams, `fixtures/sse/events.yaml`, as rows."""
+"""The shared table of event streams, `fixtures/sse/events.table`, as rows."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from msgspec import Struct, convert, field
 
-TABLE = Path(__file__).parents[2] / "fixtures" / "sse" / "events.yaml"
+TABLE = Path(__file__).parents[2] / "fixtures" / "sse" / "events.table"
 
 
 class RowEvent(Struct, frozen=True, forbid_unknown_fields=True):

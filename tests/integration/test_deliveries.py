@@ -4,15 +4,19 @@ Every plan is rendered here a second time, from what the journal says of the req
 server (scenario, clock): so the server has neither added nor kept back anything, and the journal tells the truth.
 """
 
+import json
 import sys
 import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mockserver.cli import main
+from mockserver.cli.show import DEFAULT_REQUEST
 from mockserver.clock import RealClock
 from mockserver.faults import FAULTS
 from mockserver.journal import MAX_PLAYED, Exchange
@@ -484,3 +488,24 @@ def test_the_journal_tells_how_far_an_answer_came_when_its_client_left(server: M
     played = list(exchange.plan)[: exchange.steps_played]
     assert data_of(played) == client.received
     assert exchange.bytes_sent == len(client.received)
+
+
+# What `mockserver show` prints
+
+
+@pytest.mark.parametrize(
+    "delivery", [{}, {"dialect": "azure"}, {"faults": [{"fault": "close", "at": {"after_event": 3}}]}]
+)
+def test_show_writes_the_very_body_that_the_server_sends(
+    delivery: dict[str, Any], tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    file = tmp_path / "shown.json"
+    file.write_text(json.dumps({"name": "shown", "reply": REPLY, "delivery": delivery}))
+    assert main(["show", str(file), "--raw", "--seed", "5"]) == 0
+    shown = capsysbinary.readouterr().out
+    sent = {"name": "shown", "reply": REPLY, "delivery": {**delivery, "http": {"transfer": "close"}}}
+    with MockServer(sent, clock=SteadyClock(), seed=5) as server:
+        with RawClient(server) as client:
+            client.send(render_request(DEFAULT_REQUEST))
+            assert client.read_to_end() == "FIN"
+        assert client.received.partition(b"\r\n\r\n")[2] == shown

@@ -130,6 +130,16 @@ def test_every_two_quirks_go_together(name: str) -> None:
             body_of(sample(reply, name, other))
 
 
+@given(
+    st.lists(st.sampled_from(ALL), unique=True).flatmap(lambda names: st.tuples(st.just(names), st.permutations(names)))
+)
+@settings(max_examples=40)
+@example((list(ALL), list(reversed(ALL))))
+def test_in_which_order_quirks_are_named_makes_no_difference(orders: tuple[list[str], list[str]]) -> None:
+    one, other = (body_of(sample("calls", *names)) for names in orders)
+    assert one == other
+
+
 @given(replies(), REQUESTS, st.sets(st.sampled_from(ALL)))
 @settings(max_examples=40)
 @example(SAMPLES["text"][0], ask_stream(), {"content-empty-always", "role-repeated"})

@@ -268,3 +268,31 @@ def test_the_schema_accepts_every_file_that_loads(values: Any) -> None:
 )
 def test_the_schema_refuses_what_does_not_load(values: Any) -> None:
     assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(values)
+
+
+RAW = {"events": ["{}"]}
+MEANINGLESS: list[dict[str, Any]] = [
+    {"delivery": {"raw": RAW}},
+    {"delivery": {"raw": {**RAW, "right": "either"}}},
+    {"sequence": [{"delivery": {"raw": RAW}}]},
+    {"sequence": [{"reply": "Hi"}, {}], "delivery": {"raw": RAW}},
+]
+MEANINGFUL: list[dict[str, Any]] = [
+    {"delivery": {"raw": RAW}, "reply": "Hi"},
+    {"delivery": {"raw": RAW}, "error": {"status": 500}},
+    {"delivery": {"raw": {**RAW, "right": "error"}}},
+    {"delivery": {"raw": RAW, "right": "error"}},
+    {"sequence": [{"reply": "Hi"}], "delivery": {"raw": RAW}},
+    {"sequence": [{"delivery": {"raw": {**RAW, "right": "error"}}}]},
+]
+
+
+@pytest.mark.parametrize("scenario", MEANINGLESS)
+def test_a_stream_given_raw_must_name_the_reply_that_it_means(scenario: dict[str, Any]) -> None:
+    with pytest.raises(ScenarioError, match="a raw stream needs the `reply` that it means, or `right: error`"):
+        Scenario.of({"name": "raw", **scenario})
+
+
+@pytest.mark.parametrize("scenario", MEANINGFUL)
+def test_a_stream_given_raw_that_names_its_reply_or_means_none_is_right(scenario: dict[str, Any]) -> None:
+    assert Scenario.of({"name": "raw", **scenario}).name == "raw"

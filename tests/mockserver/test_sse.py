@@ -18,7 +18,7 @@ from tests.mockserver.whatwg import Event as Dispatched
 from tests.mockserver.whatwg import parse
 
 TABLE: list[dict[str, Any]] = yaml.safe_load(
-    (Path(__file__).parents[2] / "fixtures" / "sse" / "events.yaml").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "fixtures" / "sse" / "events.table").read_text(encoding="utf-8")
 )
 
 NAMES = st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1, max_size=5)

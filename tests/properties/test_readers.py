@@ -6,7 +6,7 @@
 | any fault: an error, a beginning of the text, never a hang | `test_faults.py` |
 | any partition of any bytes gives the same events; encoder and parser agree | `test_encoding.py`, `tests/client/test_sse.py` |
 | readers differ only where a row says so | here |
-| the standard's examples and the web-platform-tests' cases | `fixtures/sse/events.yaml`, in `tests/client/test_sse.py` |
+| the standard's examples and the web-platform-tests' cases | `fixtures/sse/events.table`, in `tests/client/test_sse.py` |
 | deltas merged in any grouping give the same completion | `tests/client/test_accumulate.py` |
 """
 
