@@ -98,8 +98,9 @@ def _least(found: Iterator[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _choices(outcome: Outcome) -> list[Mapping[str, Any]]:
+    """The choices of an outcome; where the list is empty, as where there is none, its own members are the only one."""
     several = outcome.get("choices")
-    return list(several) if isinstance(several, list) else [outcome]
+    return list(several) if several and isinstance(several, list) else [outcome]
 
 
 def _finishes(got: Outcome) -> str:
@@ -120,7 +121,7 @@ def _tidy(got: Outcome) -> dict[str, Any]:
     """What was reported in one form: choices in order, one choice without a list, the deprecated function call as a call."""
     several = got.get("choices")
     if not several:
-        return _tidy_choice({key: value for key, value in got.items() if key != "choices"})
+        return _tidy_choice(got)
     told = [choice.get("index") for choice in several]
     places = [index if isinstance(index, int) else place for place, index in enumerate(told)]
     ordered = [_tidy_choice(several[k]) for k in sorted(range(len(several)), key=places.__getitem__)]
@@ -132,8 +133,9 @@ def _tidy_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
     calls, function = choice.get("tool_calls"), choice.get("function_call")
     if not calls and isinstance(function, Mapping) and function.get("name"):
         calls = [function]
+    members = {key: value for key, value in choice.items() if key != "choices"}
     # A stream that never says the type leaves it to the reader: there was one long before there were two.
-    return {**choice, "tool_calls": [{**call, "type": call.get("type") or "function"} for call in calls or ()]}
+    return {**members, "tool_calls": [{**call, "type": call.get("type") or "function"} for call in calls or ()]}
 
 
 def _without(outcome: Outcome, lacks: frozenset[str]) -> dict[str, Any]:
