@@ -79,9 +79,10 @@ def follow(stream: ChatStream, case: Case, tell: Callable[[str], None]) -> None:
     untold: list[str] = []
     told_s = time.monotonic()
     for delta in stream:
-        untold.append(delta.content)
+        if delta.content:
+            untold.append(delta.content)
         now_s = time.monotonic()
-        if now_s - told_s >= DELTA_PAUSE_S and any(untold):
+        if now_s - told_s >= DELTA_PAUSE_S and untold:
             tell("".join(untold))
             untold.clear()
             told_s = now_s
