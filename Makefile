@@ -38,7 +38,7 @@ test: $(DEV)
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 test-oldest: .venv-oldest/.installed
-	@$(OLDEST)/python -m pytest -n auto --dist worksteal --hypothesis-profile=quick $(ARGS)
+	@$(OLDEST)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 fuzz: $(DEV)
 	@FUZZ_S=$(FUZZ_S) $(BIN)/python -m tests.properties $(ARGS)

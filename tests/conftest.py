@@ -3,18 +3,24 @@
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # The project's own plugin is loaded here and not by its entry point (see addopts): coverage would begin too late to see it.
 pytest_plugins = ["pytester", "mockserver.pytest_plugin"]
 
-# No deadlines: how long an example takes says more of the machine than of the code. In CI the examples are the same each
-# time, so that a submission fails by its own doing; elsewhere they vary, and find more from day to day.
-settings.register_profile("usual", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
-settings.register_profile("quick", settings.get_profile("usual"), max_examples=20)
+# Neither deadlines nor a check for slow examples: how long one takes says more of the machine than of the code. In CI the
+# examples are the same each time, so that a submission fails by its own doing; elsewhere they vary, and find more from day to day.
+settings.register_profile(
+    "fast",
+    max_examples=30,
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 # `make fuzz`: other examples each time, as many as there is time for; see tests/properties/__main__.py.
-settings.register_profile("deep", settings.get_profile("usual"), max_examples=2_000, derandomize=False)
-settings.load_profile("usual")
+settings.register_profile("deep", settings.get_profile("fast"), max_examples=2_000, derandomize=False)
+settings.load_profile("fast")
 
 
 @pytest.fixture(scope="session")

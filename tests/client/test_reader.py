@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from client.completion import Completion, Delta, Timings
@@ -309,7 +309,6 @@ def outcome(pieces: Iterable[bytes]) -> tuple[object, Completion, list[Delta]]:
     return told, reader.completion, deltas
 
 
-@settings(max_examples=300)
 @given(streams, st.lists(st.integers(0, 2000), max_size=8))
 def test_any_partition_of_any_stream_comes_to_the_same(stream: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]

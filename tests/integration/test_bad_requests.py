@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mockserver.server import MockServer
@@ -231,7 +231,6 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
-relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def ask_safely(
@@ -261,7 +260,6 @@ json_texts = json_values.map(lambda value: json.dumps(value).encode())
 @given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode) | json_texts)
 @example(b"\xff" * 10)
 @example(b'{"model":' * 200)
-@relaxed
 def test_any_bytes_as_the_body(shared: MockServer, body: bytes) -> None:
     assert ask_safely(shared, body).status == 400
 
@@ -274,7 +272,6 @@ PARAMETERS = (
 
 
 @given(st.dictionaries(st.sampled_from(PARAMETERS) | st.text(max_size=8), json_values, max_size=4))
-@relaxed
 def test_any_json_as_any_parameter(shared: MockServer, changes: dict[str, Any]) -> None:
     ask_safely(shared, chat() | changes)
 
@@ -290,7 +287,6 @@ messages = st.lists(
 
 
 @given(messages, st.booleans())
-@relaxed
 def test_any_messages(shared: MockServer, given_messages: list[Any], stream: bool) -> None:
     ask_safely(shared, chat(stream=stream, messages=given_messages))
 
@@ -310,7 +306,6 @@ schemas = st.recursive(
 
 
 @given(schemas, st.booleans())
-@relaxed
 def test_any_schema(shared: MockServer, schema: Any, as_tool: bool) -> None:
     if as_tool:
         tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
@@ -328,7 +323,6 @@ methods = st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "P
 
 
 @given(methods, paths, st.booleans())
-@relaxed
 def test_any_method_and_path(shared: MockServer, method: str, path: str, with_body: bool) -> None:
     ask_safely(shared, chat() if with_body else None, method, "/" + path)
 
@@ -346,7 +340,6 @@ names = (st.sampled_from(HEADERS) | tokens).filter(lambda name: name not in RESE
 
 
 @given(st.dictionaries(names, values, max_size=4), methods)
-@relaxed
 def test_any_headers(shared: MockServer, headers: dict[str, str], method: str) -> None:
     ask_safely(shared, chat(), method, headers=headers)
     assert all(exchange.retry_count >= 0 for exchange in shared.requests)

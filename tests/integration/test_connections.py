@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver import transport
@@ -128,7 +128,6 @@ def test_http_1_0_gets_its_answer_without_chunks_and_then_the_end(
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(1, 400))
-@settings(max_examples=30, deadline=None)
 def test_pipelined_requests_are_answered_in_order_however_they_are_cut(
     shared: MockServer, numbers: list[int], size: int
 ) -> None:
@@ -198,7 +197,6 @@ def test_an_upgrade_to_h2c_as_javas_client_sends_it_is_ignored_and_the_body_is_r
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=6), st.integers(1, 500))
-@settings(max_examples=30, deadline=None)
 def test_upgrades_are_ignored_wherever_they_stand_and_however_they_are_cut(
     shared: MockServer, requests: list[tuple[int, bool]], size: int
 ) -> None:
@@ -246,7 +244,6 @@ def chunked(data: bytes, size: int, extension: bytes = b"", trailers: bytes = b"
     st.sampled_from([b"", b"x-after: 1\r\n"]),
     st.integers(1, 300),
 )
-@settings(max_examples=30, deadline=None)
 def test_a_body_may_be_chunked(shared: MockServer, size: int, extension: bytes, trailers: bytes, cut: int) -> None:
     head = render_request(None, headers={"transfer-encoding": "chunked", "trailer": "x-after"})
     body = chunked(json.dumps(chat("3")).encode(), size, extension, trailers)
@@ -490,7 +487,6 @@ def test_a_request_target_with_the_whole_url_as_proxies_get_it_is_read(server: M
 
 
 @given(st.binary(max_size=200), st.booleans())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_bytes_at_all_harm_the_server(shared: MockServer, data: bytes, behind_a_request: bool) -> None:
     with RawClient(shared) as client:
         client.send(numbered(1) * behind_a_request + data)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver import loop as loop_module
@@ -365,7 +365,6 @@ def test_a_repeated_request_is_another_one_and_told_apart(server: MockServer) ->
 
 
 @given(replies(), requests(), st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
 def test_a_plan_iterated_twice_is_the_same_and_its_due_times_never_decrease(
     reply: Any, request: Any, ordinal: int
 ) -> None:

@@ -541,7 +541,7 @@ def is_accumulated(reply: Reply) -> bool:
 
 
 @given(replies(function_tools).filter(is_accumulated), st.integers(1, 3), st.booleans())
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_for_any_reply_the_accumulated_stream_equals_the_whole_answer_equals_the_reply(
     shared: tuple[MockServer, openai.OpenAI], reply: Reply, n: int, logprobs: bool
 ) -> None:

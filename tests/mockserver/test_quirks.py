@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mockserver.chunks import Chunk
@@ -100,7 +100,6 @@ def test_a_tolerant_consumer_understands_each_sample_with_a_quirk_that_says_so(n
 
 
 @given(st.sampled_from(SAME), replies(), REQUESTS, DELIVERIES)
-@settings(max_examples=150)
 def test_a_tolerant_consumer_understands_any_reply_with_a_quirk_that_says_so(
     name: str, reply: Reply, request: ChatRequest, delivery: dict[str, Any]
 ) -> None:
@@ -108,7 +107,6 @@ def test_a_tolerant_consumer_understands_any_reply_with_a_quirk_that_says_so(
 
 
 @given(replies(), REQUESTS, DELIVERIES, st.sets(st.sampled_from(ALL)))
-@settings(max_examples=120)
 @example(SAMPLES["one call"][0], ask_stream(), {"group": 1}, set(ALL))
 @example(SAMPLES["two"][0], ask_stream(n=2), {"group": 1}, set(ALL))
 @example(SAMPLES["nothing"][0], ask_stream(usage=False), {"group": 1}, set(ALL))
@@ -133,7 +131,6 @@ def test_every_two_quirks_go_together(name: str) -> None:
 @given(
     st.lists(st.sampled_from(ALL), unique=True).flatmap(lambda names: st.tuples(st.just(names), st.permutations(names)))
 )
-@settings(max_examples=40)
 @example((list(ALL), list(reversed(ALL))))
 def test_in_which_order_quirks_are_named_makes_no_difference(orders: tuple[list[str], list[str]]) -> None:
     one, other = (body_of(sample("calls", *names)) for names in orders)
@@ -141,7 +138,6 @@ def test_in_which_order_quirks_are_named_makes_no_difference(orders: tuple[list[
 
 
 @given(replies(), REQUESTS, st.sets(st.sampled_from(ALL)))
-@settings(max_examples=40)
 @example(SAMPLES["text"][0], ask_stream(), {"content-empty-always", "role-repeated"})
 def test_what_quirks_do_to_one_stream_is_not_seen_in_another(
     reply: Reply, request: ChatRequest, quirks: set[str]
@@ -154,7 +150,6 @@ def test_what_quirks_do_to_one_stream_is_not_seen_in_another(
 
 
 @given(replies(), REQUESTS, st.sets(st.sampled_from([name for name in SAME if not QUIRKS[name].hides])))
-@settings(max_examples=100)
 def test_quirks_that_hide_nothing_hide_nothing_together(reply: Reply, request: ChatRequest, quirks: set[str]) -> None:
     stream = make_stream(reply, request, quirks)
     # A consumer cannot tell an id that is repeated from one that belongs to another call, nor a role that is not said.

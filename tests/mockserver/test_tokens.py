@@ -165,7 +165,7 @@ def test_a_character_of_several_tokens_comes_whole(tmp_path: Path) -> None:
 
 
 @given(any_text, st.lists(st.binary(min_size=2, max_size=4), max_size=8, unique=True))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_whatever_the_ranks_the_pieces_are_whole_characters_and_join_to_the_text(
     tmp_path: Path, text: str, merges: list[bytes]
 ) -> None:

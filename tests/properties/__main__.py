@@ -17,7 +17,7 @@ TESTS = (
     "tests/mockserver/test_plan.py",
     "tests/mockserver/test_faults.py",
 )
-ROUND_EXAMPLES = "usual"
+ROUND_EXAMPLES = "fast"
 """The profile of a short round; when there is time for more, the next ones take `deep`."""
 
 

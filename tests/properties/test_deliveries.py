@@ -21,7 +21,7 @@ from mockserver.strategies.replies import custom_tools, json_function_calls, jso
 from tests.properties.playing import Bounded, ask_client, ask_sdk, expected_of, judge_last, without_ids
 
 meant = replies(json_tools | custom_tools, json_function_calls)
-one_server = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+one_server = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 few = settings(one_server, max_examples=max(settings().max_examples // 3, 10))
 
 

@@ -14,7 +14,7 @@ TIMEOUT_S = 0.5
 
 meant = replies(json_tools | custom_tools, json_function_calls, max_choices=2)
 one_server = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
     max_examples=max(settings().max_examples // 2, 10),
 )
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver.cli import main
@@ -195,7 +195,6 @@ def test_a_body_without_an_end_is_bounded_and_that_is_said(
 
 
 @given(scenario=scenarios(faults=faults(), paced=False), seed=st.integers(0, 3))
-@settings(max_examples=40)
 def test_the_form_for_machines_has_every_step_and_byte_of_the_plan(scenario: Scenario, seed: int) -> None:
     with TemporaryDirectory() as folder, redirect_stdout(StringIO()) as printed:
         path = Path(folder, "one.yaml")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from mockserver.conformance.adhoc import make_case
 from mockserver.conformance.case import Case, load_cases
@@ -64,7 +64,6 @@ def test_a_case_of_the_suite_made_anew_of_its_scenario_has_the_same_right(case: 
     assert make_case(case.as_scenario()).right == case.right
 
 
-@settings(max_examples=40)
 @given(make_scenarios())
 def test_what_is_right_of_any_scenario_does_not_depend_on_the_request_number(scenario: Scenario) -> None:
     case = make_case(scenario)

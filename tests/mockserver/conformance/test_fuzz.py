@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from mockserver.conformance.fuzz import FuzzOptions, fuzz, make_scenarios
 from mockserver.conformance.run import Result
@@ -59,7 +59,6 @@ def test_a_program_that_cannot_be_driven_is_explained() -> None:
         fuzz(["/no/such/program"])
 
 
-@settings(max_examples=60)
 @given(make_scenarios(frozenset({"n", "tools"}), with_faults=False))
 def test_nothing_is_made_up_that_the_consumer_lacks(scenario: Scenario) -> None:
     assert isinstance(scenario.reply, Reply)
@@ -68,7 +67,6 @@ def test_nothing_is_made_up_that_the_consumer_lacks(scenario: Scenario) -> None:
     assert scenario.delivery.faults == ()
 
 
-@settings(max_examples=60)
 @given(make_scenarios(frozenset({"parallel_tools"})))
 def test_no_calls_side_by_side_for_who_cannot_tell_them(scenario: Scenario) -> None:
     assert isinstance(scenario.reply, Reply)

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from mockserver.conformance.adhoc import make_case
 from mockserver.conformance.fuzz import make_scenarios
@@ -59,7 +59,6 @@ def test_a_stream_without_end_is_marked_all_the_same() -> None:
     assert len(found.before) <= 60
 
 
-@settings(max_examples=60)
 @given(make_scenarios())
 def test_the_marked_place_is_in_the_body_and_the_note_is_one_line(scenario: Scenario) -> None:
     case = make_case(scenario)

@@ -4,7 +4,7 @@ from typing import Any
 
 import openai
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
@@ -104,7 +104,6 @@ def test_json_mode_gets_a_small_object() -> None:
 
 
 @given(strict_schemas(), st.integers(0, 3))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_schema_of_the_subset_is_answered(schema: dict[str, Any], choice: int) -> None:
     request = ask(response_format=formatted(schema))
     written = generate_json(request, 0, choice)

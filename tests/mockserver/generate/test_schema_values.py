@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -19,8 +19,6 @@ from mockserver.generate.value_maker import ValueMaker
 from tests.mockserver.schema_strategies import mixed_schemas, strict_schemas, wrong_schemas
 
 seeds = st.integers(0, 9)
-patient = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-
 # Formats are checked by other means than those they are made by.
 READERS: dict[str, Any] = {
     "date-time": datetime.fromisoformat,
@@ -52,7 +50,6 @@ def refusal(schema: Any, **options: Any) -> RequestError:
 
 
 @given(strict_schemas(), seeds)
-@patient
 def test_values_fit_every_schema_of_openai_s_subset(schema: dict[str, Any], seed: int) -> None:
     value = generate_value(schema, seed)
     check(schema, value)
@@ -61,7 +58,6 @@ def test_values_fit_every_schema_of_openai_s_subset(schema: dict[str, Any], seed
 
 
 @given(mixed_schemas, seeds)
-@patient
 def test_values_fit_any_schema_or_it_is_refused(schema: Any, seed: int) -> None:
     try:
         value = generate_value(schema, seed)
@@ -71,7 +67,6 @@ def test_values_fit_any_schema_or_it_is_refused(schema: Any, seed: int) -> None:
 
 
 @given(wrong_schemas)
-@patient
 def test_nothing_escapes_but_a_request_error(schema: Any) -> None:
     try:
         generate_value(schema, 0)

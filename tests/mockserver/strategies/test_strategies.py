@@ -24,7 +24,6 @@ from mockserver.timing import UNPACED
 from tests.mockserver.strategies_local import ask
 
 EXAMPLE = Path(__file__).parents[3] / "fixtures" / "my_client_properties.py"
-QUICK = settings(max_examples=30)
 
 
 def test_the_public_names_are_these() -> None:
@@ -111,20 +110,19 @@ def test_deliveries_are_narrowed_to_no_coding_and_no_pause(delivery: Delivery) -
 
 
 def test_deliveries_can_have_codings_dialects_and_faults() -> None:
-    database = settings(database=None)
+    database = settings(database=None, max_examples=1_000)
     assert find(deliveries(codings=("gzip",)), lambda made: made.http.coding is not None, settings=database)
     assert find(deliveries(dialects=("azure",)), lambda made: made.dialect == "azure", settings=database)
     assert find(deliveries(faults(), max_faults=2), lambda made: len(made.faults) == 2, settings=database)
 
 
-@QUICK
 @given(faults(["close", "reset"], at=st.just(Place("after_finish"))))
 def test_faults_are_narrowed_to_kinds_and_places(fault: Fault) -> None:
     assert type(fault) in (FAULTS["close"], FAULTS["reset"])
     assert getattr(fault, "at", None) in (Place("after_finish"), Place("after_headers"))
 
 
-@settings(QUICK, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(replies(tools=None, functions=None, finish_reasons=("stop",), max_choices=1))
 def test_replies_are_narrowed_to_text(reply: Reply) -> None:
     assert (reply.choices, reply.tool_calls, reply.function_call) == ((), (), None)
