@@ -22,6 +22,7 @@ BIN := .venv/bin
 OLDEST := .venv-oldest/bin
 SOURCES := pyproject.toml $(wildcard $(CONSTRAINTS))
 DEV := .venv/.installed-dev
+NODE := .venv/.installed-node
 # The demo needs the SDK alone, and is content with more.
 DEMO := $(or $(wildcard $(DEV)),.venv/.installed-demo)
 
@@ -34,13 +35,13 @@ demo: $(DEMO)
 serve: $(DEMO)
 	@$(BIN)/mockserver serve $(ARGS)
 
-test: $(DEV)
+test: $(DEV) $(NODE)
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 test-oldest: .venv-oldest/.installed
 	@$(OLDEST)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-fuzz: $(DEV)
+fuzz: $(DEV) $(NODE)
 	@FUZZ_S=$(FUZZ_S) $(BIN)/python -m tests.properties $(ARGS)
 
 matrix: $(DEV)
@@ -82,6 +83,11 @@ endef
 $(DEV): $(SOURCES)
 	$(call make_venv,.venv)
 	$(call install,.venv,dev,$(CONSTRAINTS))
+
+# One test compares with a parser for node; where there is no npm, it is skipped and says so.
+$(NODE): .ci/constraints-node.txt | $(DEV)
+	@if command -v npm >/dev/null; then npm install --prefix .venv --no-save --no-audit --no-fund --silent $$(cat $<); fi
+	@touch $@
 
 .venv-oldest/.installed: pyproject.toml .ci/constraints-oldest.txt
 	$(call make_venv,.venv-oldest)

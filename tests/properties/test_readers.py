@@ -11,8 +11,10 @@
 """
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -72,19 +74,25 @@ for (const pieces of JSON.parse(require('fs').readFileSync(0))) {
 """
 
 
+NODE_ENV = os.environ | {"NODE_PATH": f"{sys.prefix}/node_modules"}
+"""Where `make test` puts the packages for node."""
+
+
+def run_node(program: str, asked: str = "") -> subprocess.CompletedProcess[str]:
+    command = ["node", "-e", program]
+    return subprocess.run(command, input=asked, capture_output=True, text=True, check=False, timeout=60, env=NODE_ENV)
+
+
 def read_in_node(streams: list[list[bytes]]) -> list[Read]:
     """What eventsource-parser makes of many streams: one start of node for all of them."""
     asked = json.dumps([[piece.hex() for piece in pieces] for pieces in streams])
-    done = subprocess.run(["node", "-e", NODE], input=asked, capture_output=True, text=True, check=True, timeout=60)
+    done = run_node(NODE, asked)
+    done.check_returncode()
     return [tuple((name, data) for name, data in json.loads(line)) for line in done.stdout.splitlines()]
 
 
 def has_eventsource_parser() -> bool:
-    if shutil.which("node") is None:
-        return False
-    return not subprocess.run(
-        ["node", "-e", "require('eventsource-parser')"], capture_output=True, timeout=60, check=False
-    ).returncode
+    return shutil.which("node") is not None and not run_node("require('eventsource-parser')").returncode
 
 
 READERS: dict[str, Callable[[list[bytes]], Read]] = {
