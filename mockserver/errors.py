@@ -48,7 +48,10 @@ class ScenarioError(UsageError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         more = len(self.problems) - 1
-        tail = f" (and {more} more: `mockserver validate` shows all)" if more > 0 else ""
+        shows = (
+            "`mockserver validate` shows all" if any(problem.file for problem in self.problems) else "see `problems`"
+        )
+        tail = f" (and {more} more: {shows})" if more > 0 else ""
         super().__init__(f"{self.problems[0]}{tail}" if self.problems else "the scenario is wrong")
 
 

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,11 +13,12 @@ from typing import Any, Self
 from mockserver.api import Service, Settings, make_app
 from mockserver.api.service import MakePlan
 from mockserver.clock import Clock, RealClock
-from mockserver.errors import UsageError
+from mockserver.errors import Problem, ScenarioError, UsageError
 from mockserver.ids import IdGenerator, make_id
 from mockserver.journal import Exchange
-from mockserver.loading import load_scenarios
+from mockserver.loading import load_scenarios, read_scenario
 from mockserver.loop import LoopThread, listen
+from mockserver.reply import Reply
 from mockserver.scenario import Scenario
 from mockserver.tokens import Tokenizer, load_tokenizer
 
@@ -26,7 +28,8 @@ DEFAULTS = Path(__file__).parent / "defaults"
 DEFAULT_KEY = "test"
 """What a client may send as its key where the server wants none in particular: SDKs refuse to start without one."""
 
-_NOT_OF_REPLY = tuple(key for key in Scenario.__struct_fields__ if key not in ("name", "reply"))
+_OF_SCENARIO = frozenset(Scenario.__struct_fields__) - {"name", "reply"}
+_KEYWORDS = _OF_SCENARIO | frozenset(Reply.__struct_fields__)
 
 ScenarioLike = Scenario | Mapping[str, Any]
 Source = str | Path | ScenarioLike
@@ -199,18 +202,19 @@ class MockServer:
         """Answer from now on with a text, or with what the keywords say; the newest such scenario is asked first.
 
         The keywords are those of a scenario (`match`, `timing`, `delivery`, `seed`, …) and of a reply (`tool_calls`,
-        `finish_reason`, `usage`, …), written as in a scenario file.
+        `finish_reason`, `usage`, …), written as in a scenario file. Raises `ScenarioError`.
         """
+        unknown = [
+            Problem(f"unknown keyword {key!r}", key, remedy=_guess(key)) for key in scenario if key not in _KEYWORDS
+        ]
+        if unknown:
+            raise ScenarioError(unknown)
         self._count += 1
-        values: dict[str, Any] = {"name": name or f"reply-{self._count}"}
-        for key in _NOT_OF_REPLY:
-            if key in scenario:
-                values[key] = scenario.pop(key)
+        reply = {key: value for key, value in scenario.items() if key not in _OF_SCENARIO}
         if content is not None:
-            scenario["content"] = content
-        if scenario:
-            values["reply"] = scenario
-        [added] = self.add(values)
+            reply["content"] = content
+        values = {key: value for key, value in scenario.items() if key in _OF_SCENARIO}
+        [added] = self.add({"name": name or f"reply-{self._count}", **values, **({"reply": reply} if reply else {})})
         return added
 
     def add(self, *scenarios: Source) -> list[Scenario]:
@@ -247,6 +251,11 @@ class MockServer:
         self._count = 0
 
 
+def _guess(keyword: str) -> str | None:
+    near = get_close_matches(keyword, _KEYWORDS, n=1)
+    return f"did you mean {near[0]!r}?" if near else None
+
+
 def _collect(given: Iterable[Source]) -> tuple[list[Scenario], tuple[str, ...]]:
     scenarios: list[Scenario] = []
     models: tuple[str, ...] = ()
@@ -256,5 +265,5 @@ def _collect(given: Iterable[Source]) -> tuple[list[Scenario], tuple[str, ...]]:
             scenarios += file.scenarios
             models += file.models
         else:
-            scenarios.append(Scenario.of(one))
+            scenarios.append(read_scenario(one))
     return scenarios, models

@@ -6,9 +6,9 @@ that what loads and what has no problems is the same by construction.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -57,6 +57,22 @@ def find_problems(text: str, file: str | None = None) -> list[Problem]:
     except ScenarioError as error:
         return list(error.problems)
     return []
+
+
+def read_scenario(values: Scenario | Mapping[str, Any]) -> Scenario:
+    """One scenario written in code as it would stand in a file.
+
+    Raises `ScenarioError` with every mistake, as for a file, but for lines, of which there are none.
+    """
+    try:
+        return Scenario.of(values)
+    except ScenarioError as error:
+        try:
+            found = find_problems(msgspec.json.encode(values).decode(), ".json")
+        except (TypeError, ValueError, RecursionError):  # no file could say it
+            found = []
+        problems = [Problem(each.message, each.place, remedy=each.remedy) for each in found]
+        raise ScenarioError(problems or error.problems) from None
 
 
 def dump_scenarios(file: ScenarioFile) -> str:

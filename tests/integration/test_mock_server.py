@@ -219,6 +219,36 @@ def test_a_wrong_scenario_in_code_is_told_at_its_place(server: MockServer) -> No
     assert server.scenarios == ()
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"timming": {"ttft": 1}}, "timming: unknown keyword 'timming' (did you mean 'timing'?)"),
+        ({"contents": "x"}, "contents: unknown keyword 'contents' (did you mean 'content'?)"),
+        ({"whatever": "x"}, "whatever: unknown keyword 'whatever'"),
+        ({"timing": {"tftt": 1}}, "timing.tftt: unknown key 'tftt' (did you mean 'ttft'?)"),
+        ({"delivery": {"faults": [{"fault": "stal"}]}}, "delivery.faults[0].fault: expected one of"),
+        ({"seed": object()}, "seed: Expected `int | null`, got `object`"),
+    ],
+)
+def test_a_mistake_in_code_is_told_with_its_remedy_as_in_a_file(
+    server: MockServer, said: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        server.reply("x", **said)
+    assert str(caught.value).startswith(told)
+    assert server.scenarios == ()
+
+
+def test_all_mistakes_of_a_scenario_in_code_are_told(server: MockServer) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        server.add({"name": "x", "repl": "x", "seed": "7", "timing": {"itl": "fast"}})
+    assert sorted((problem.place, problem.line, problem.file) for problem in caught.value.problems) == [
+        ("repl", None, None),
+        ("seed", None, None),
+        ("timing.itl", None, None),
+    ]
+
+
 def test_only_scenarios_of_ones_own_are_told_not_to_match() -> None:
     whys = []
     with MockServer() as server:
