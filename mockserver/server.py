@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from mockserver.address import client_environment, server_url
 from mockserver.api import Service, Settings, make_app
 from mockserver.api.service import MakePlan
 from mockserver.clock import Clock, RealClock
@@ -24,9 +24,6 @@ from mockserver.tokens import Tokenizer, load_tokenizer
 
 DEFAULTS = Path(__file__).parent / "defaults"
 """The scenarios that a server has without being told: OpenAI's streaming guide."""
-
-DEFAULT_KEY = "test"
-"""What a client may send as its key where the server wants none in particular: SDKs refuse to start without one."""
 
 _OF_SCENARIO = frozenset(Scenario.__struct_fields__) - {"name", "reply"}
 _KEYWORDS = _OF_SCENARIO | frozenset(Reply.__struct_fields__)
@@ -72,29 +69,6 @@ def build_service(
     defaults = () if strict else load_scenarios([DEFAULTS]).scenarios
     names = {scenario.name for scenario in given}
     return Service(settings, tuple(given), tuple(scenario for scenario in defaults if scenario.name not in names))
-
-
-def server_url(host: str, port: int) -> str:
-    """The root under which this machine reaches a server that listens on `host`; every address is reached on its own."""
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def client_environment(base_url: str, api_key: str | None = None) -> dict[str, str]:
-    """The variables that point OpenAI's SDKs, and what is built on them, to a server.
-
-    OPENAI_BASE_URL and OPENAI_API_KEY; and NO_PROXY, in both its spellings, which adds this machine to what it says now, so
-    that no proxy stands between.
-    """
-    environment = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": api_key or DEFAULT_KEY}
-    for name in ("NO_PROXY", "no_proxy"):
-        # Where both spellings are set, the lower one counts for most clients; one that is not set inherits the other's.
-        said = os.environ.get(name) or os.environ.get(name.swapcase(), "")
-        environment[name] = ",".join(dict.fromkeys([*filter(None, said.split(",")), *LOCAL_HOSTS]))
-    return environment
-
-
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class MockServer:

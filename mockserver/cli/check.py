@@ -165,9 +165,10 @@ def _with_scenarios(replay: str, files: list[str] | None) -> str:
 
 
 def _judge_posted(cases: "Sequence[Case]", host: str, port: int, seed: int) -> "Run":
+    from mockserver.address import LOCAL_HOSTS
     from mockserver.cli.terminal import tell
     from mockserver.conformance.board import judge_posted
-    from mockserver.server import LOCAL_HOSTS, MockServer
+    from mockserver.server import MockServer
 
     if host not in LOCAL_HOSTS:
         tell(f"warning: listening on {host}, so other machines reach this server, and anybody on them")

@@ -13,12 +13,13 @@ from types import TracebackType
 
 from mockserver._version import __version__
 from mockserver.access import describe_exchange, make_noted_app
+from mockserver.address import DEFAULT_KEY, LOCAL_HOSTS, is_local, server_url
 from mockserver.api import make_app
 from mockserver.cli.options import LogLevel, ServeOptions
 from mockserver.cli.terminal import tell
 from mockserver.journal import Exchange
 from mockserver.loop import LoopServer, listen, new_event_loop
-from mockserver.server import DEFAULT_KEY, LOCAL_HOSTS, build_service, server_url
+from mockserver.server import build_service
 
 log = logging.getLogger("mockserver")
 access_log = logging.getLogger("mockserver.access")
@@ -42,7 +43,7 @@ def run_server(options: ServeOptions, debug: bool = False) -> int:
         app = make_noted_app(service, _note) if access_log.isEnabledFor(logging.INFO) else make_app(service)
         listener = listen(options.host, options.port)
         address, port = listener.getsockname()[:2]
-        if not _is_local(address):
+        if not is_local(address):
             tell(f"warning: listening on {address}, so other machines reach this server, and anybody on them")
 
         def announce() -> None:
@@ -74,14 +75,6 @@ def announcement(url: str, api_key: str | None) -> str:
 
 def _note(exchange: Exchange) -> None:
     access_log.info("%s", describe_exchange(exchange))
-
-
-def _is_local(address: str) -> bool:
-    if address in LOCAL_HOSTS:
-        return True
-    import ipaddress
-
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 @contextlib.contextmanager

@@ -3,10 +3,11 @@
 import pytest
 
 from mockserver.access import WHY_CHARACTERS, describe_exchange, make_noted_app
+from mockserver.address import server_url
 from mockserver.journal import Exchange
 from mockserver.loop import LoopThread, listen
 from mockserver.request import parse_request
-from mockserver.server import build_service, server_url
+from mockserver.server import build_service
 from tests.support import RawClient, chat, render_request, wait_until
 
 

@@ -24,7 +24,7 @@ ORDER = """
     limits state matching stream message plan template outcome lint
     clock journal internals connection transport playback recording
     api.service api.chat api.catalog api.app api
-    access loop server
+    access loop address server
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies
     conformance.case conformance.consumer conformance.verdict conformance.run conformance.mark conformance.baseline
     conformance.report.data conformance.report.junit conformance.report.markdown conformance.report.page

@@ -11,7 +11,7 @@ import pytest
 from mockserver import ScenarioError, StartError, UsageError
 from mockserver.clock import JumpClock
 from mockserver.scenario import Scenario
-from mockserver.server import MockServer, build_service, client_environment, server_url
+from mockserver.server import MockServer, build_service
 from tests.support import RawClient, chat, open_descriptors, render_request, wait_until
 
 
@@ -111,21 +111,6 @@ def test_a_taken_port_is_a_clear_error_and_leaves_nothing_open() -> None:
 def test_without_a_port_there_is_no_url() -> None:
     with pytest.raises(UsageError, match="start it first"):
         _ = MockServer().url
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:80"),
-        ("localhost", "http://localhost:80"),
-        ("0.0.0.0", "http://127.0.0.1:80"),
-        ("", "http://127.0.0.1:80"),
-        ("::", "http://[::1]:80"),
-        ("::1", "http://[::1]:80"),
-    ],
-)
-def test_a_server_is_reached_on_its_own_machine_wherever_it_listens(host: str, url: str) -> None:
-    assert server_url(host, 80) == url
 
 
 def test_scenarios_come_from_files_folders_objects_and_mappings_in_the_order_given(tmp_path: Path) -> None:
@@ -290,14 +275,3 @@ def test_the_environment_points_a_client_to_the_server(monkeypatch: pytest.Monke
             "NO_PROXY": "127.0.0.1,localhost,::1",
             "no_proxy": "127.0.0.1,localhost,::1",
         }
-
-
-def test_the_environment_keeps_what_goes_past_a_proxy_already(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "localhost,upper.example")
-    monkeypatch.setenv("no_proxy", "lower.example")
-    environment = client_environment("http://x/v1")
-    assert environment["OPENAI_API_KEY"] == "test"
-    assert environment["NO_PROXY"] == "localhost,upper.example,127.0.0.1,::1"
-    assert environment["no_proxy"] == "lower.example,127.0.0.1,localhost,::1"
-    monkeypatch.delenv("no_proxy")
-    assert client_environment("http://x/v1")["no_proxy"] == "localhost,upper.example,127.0.0.1,::1"
