@@ -1,4 +1,4 @@
-"""MockServer as its users see it, over real sockets; what it shares with `mockserver serve`."""
+"""What a `MockServer` is made of; how it starts, stops and answers stands in tests/integration/test_mock_server.py."""
 
 import math
 import socket
@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mockserver import ScenarioError, StartError, UsageError
-from mockserver.clock import JumpClock
+from mockserver import ScenarioError, UsageError
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer, build_service
-from tests.support import RawClient, chat, open_descriptors, render_request, wait_until
+from tests.support import RawClient, chat, open_descriptors, wait_until
 
 
 def ask(server: MockServer, content: str = "hello", **headers: str) -> str:
@@ -47,70 +46,6 @@ def test_it_answers_while_the_with_statement_lasts_and_leaves_nothing_behind() -
     assert threading.active_count() == threads
     assert open_descriptors() == descriptors
     assert refuses(url)
-
-
-@pytest.mark.anyio
-async def test_it_is_an_async_context_manager_as_well() -> None:
-    async with MockServer() as server:
-        assert ask(server, "What's 1+1? Answer in one word.") == "Two."
-    assert refuses(server.url)
-
-
-def test_a_hundred_may_be_started_and_stopped_in_one_process() -> None:
-    threads, descriptors = threading.active_count(), open_descriptors()
-    for _ in range(100):
-        with MockServer() as server, RawClient(server) as client:
-            assert client.ask(method="GET", path="/healthz").status == 200
-    assert threading.active_count() == threads
-    assert open_descriptors() == descriptors
-
-
-def test_it_stops_at_once_though_streams_are_open() -> None:
-    server = MockServer().start()
-    slow = server.reply("one two three", timing={"ttft": 0, "itl": "1h"})
-    with RawClient(server) as client:
-        client.send(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: mock\r\ncontent-length: 2\r\n\r\n"
-        )  # a body that never comes
-        with RawClient(server) as other:
-            other.send(render_request(chat()))
-            other.read_until(b"one")
-            server.stop()
-            assert other.read_to_end() in ("FIN", "RST")
-        assert client.read_to_end() in ("FIN", "RST")
-    assert slow.name in [exchange.scenario for exchange in server.requests]
-    assert {exchange.ended for exchange in server.requests} <= {"client left (stopped)", "stopped"}
-
-
-def test_it_may_be_started_again_and_keeps_its_port() -> None:
-    server = MockServer()
-    with server:
-        url = server.url
-    with server:
-        assert server.url == url
-        assert ask(server, "What's 1+1? Answer in one word.") == "Two."
-
-
-def test_started_twice_is_an_error_and_stopped_twice_is_none() -> None:
-    with MockServer() as server:
-        with pytest.raises(UsageError, match="running already"):
-            server.start()
-        server.stop()
-        server.stop()
-
-
-def test_a_taken_port_is_a_clear_error_and_leaves_nothing_open() -> None:
-    with MockServer() as server:
-        port = int(server.url.rpartition(":")[2])
-        descriptors = open_descriptors()
-        with pytest.raises(StartError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*in use; another port"):
-            MockServer(port=port).start()
-        assert open_descriptors() == descriptors
-
-
-def test_without_a_port_there_is_no_url() -> None:
-    with pytest.raises(UsageError, match="start it first"):
-        _ = MockServer().url
 
 
 def test_scenarios_come_from_files_folders_objects_and_mappings_in_the_order_given(tmp_path: Path) -> None:
@@ -151,15 +86,6 @@ def test_strict_knows_only_the_scenarios_it_was_given_and_says_why_none_matched(
         assert ask(server, "bye") == "Bye."
 
 
-def test_reply_answers_from_now_on_the_newest_first() -> None:
-    with MockServer() as server:
-        server.reply("first")
-        assert ask(server) == "first"
-        server.reply("second", match={"last_user": {"contains": "2"}})
-        assert ask(server, "2") == "second"
-        assert ask(server, "1") == "first"
-
-
 def test_reply_takes_the_keywords_of_a_scenario_and_of_a_reply() -> None:
     with MockServer() as server:
         scenario = server.reply(
@@ -178,15 +104,6 @@ def test_reply_takes_the_keywords_of_a_scenario_and_of_a_reply() -> None:
         assert error.name == "reply-2"
         with RawClient(server) as client:
             assert client.ask(chat(stream=False)).status == 503
-
-
-def test_an_added_scenario_takes_the_place_of_one_of_the_same_name() -> None:
-    with MockServer() as server:
-        [first] = server.add({"name": "mine", "reply": "old"})
-        [second] = server.add(Scenario.of({"name": "mine", "reply": "new"}))
-        assert ask(server) == "new"
-        assert server.scenarios.count(second) == 1
-        assert first not in server.scenarios
 
 
 def test_an_added_file_brings_its_models_and_reset_forgets_them(tmp_path: Path) -> None:
@@ -215,35 +132,6 @@ def test_requests_tell_what_was_asked_and_reset_forgets_it() -> None:
         assert server.reply("again").name == "reply-1"
 
 
-def test_reset_begins_sequences_anew() -> None:
-    turns = [{"error": {"status": 429}}, {"reply": "here now"}]
-    with MockServer({"name": "flaky", "sequence": turns}) as server, RawClient(server) as client:
-        assert [client.ask(chat(stream=False)).status for _ in range(3)] == [429, 200, 200]
-        server.reset()
-        assert client.ask(chat(stream=False)).status == 429
-
-
-def test_a_scenario_url_names_the_scenario() -> None:
-    with MockServer({"name": "a", "reply": "A"}, {"name": "b", "reply": "B"}) as server:
-        assert server.scenario_url("b") == f"{server.url}/scenarios/b/v1"
-        with RawClient(server) as client:
-            path = server.scenario_url("b").removeprefix(server.url) + "/chat/completions"
-            assert client.ask(chat(stream=False), path=path).content == "B"
-
-
-def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
-    def bytes_of(seed: int) -> bytes:
-        with MockServer(seed=seed, clock=JumpClock()) as server, RawClient(server) as client:
-            return client.ask(chat("Tell me something.")).raw
-
-    assert bytes_of(1) == bytes_of(1) != bytes_of(2)
-
-
-def test_ids_come_from_the_generator_it_was_given() -> None:
-    with MockServer(ids=lambda prefix, key: f"{prefix}mine") as server, RawClient(server) as client:
-        assert client.ask(chat(stream=False)).json["id"] == "chatcmpl-mine"
-
-
 def test_a_tokenizer_may_be_a_function() -> None:
     with MockServer({"name": "a", "reply": "abc"}, tokenizer=list) as server, RawClient(server) as client:
         assert client.ask(chat(stream=False)).json["usage"]["completion_tokens"] == 3
@@ -258,11 +146,6 @@ def test_a_time_scale_that_is_no_stretch_is_refused(scale: float) -> None:
 def test_an_empty_key_is_refused() -> None:
     with pytest.raises(UsageError, match="api_key: expected a key that is not empty"):
         build_service(api_key="")
-
-
-def test_with_time_scale_0_an_hour_takes_no_time() -> None:
-    with MockServer({"name": "slow", "reply": "a b c", "timing": {"ttft": "1h", "itl": "1h"}}, time_scale=0) as server:
-        assert ask(server) == "a b c"
 
 
 def test_the_environment_points_a_client_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
