@@ -45,6 +45,12 @@ MAX_URL_BYTES = 65_535
 
 _HEAD_STEP_BYTES = 16 * 1024
 
+_OTHER_PROTOCOLS = {
+    b"\x16\x03": "This is TLS: the server speaks http://, not https://",
+    b"PRI * HTTP/2.0": "HTTP/2 is not spoken here, HTTP/1.1 is",
+}
+"""What clients begin with that take the server for another one, and what they are told."""
+
 LINGER_S = 2.0
 """How long a connection that we ended is read on, for its client to end it too."""
 
@@ -106,7 +112,8 @@ class LendingProtocol(HttpToolsProtocol):
             while data:
                 data = self._feed(data)
         except HttpParserError as error:
-            status, message = self._wrong or (400, f"Invalid HTTP request: {error}")
+            other = (told for opening, told in _OTHER_PROTOCOLS.items() if data.startswith(opening))
+            status, message = self._wrong or (400, next(other, f"Invalid HTTP request: {error}"))
             self._refuse(status, message)
 
     def _feed(self, data: bytes) -> bytes:
