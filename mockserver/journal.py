@@ -46,7 +46,7 @@ class Exchange:
     path: str
     headers: dict[str, str]
     raw_body: bytes = b""
-    chat: ChatRequest | None = None
+    chat: ChatRequest | None = field(default=None, repr=False)
     scenario: str | None = None
     why: str = ""
     ordinal: int = 0
@@ -57,8 +57,8 @@ class Exchange:
     bytes_sent: int = 0
     bytes_acknowledged: int | None = None
     late_s: float = 0.0
-    plan: "Plan | None" = None
-    played: list[Played] = field(default_factory=list)
+    plan: "Plan | None" = field(default=None, repr=False)
+    played: list[Played] = field(default_factory=list, repr=False)
 
     @property
     def body(self) -> dict[str, Any]:

@@ -86,6 +86,15 @@ def test_the_body_of_what_was_refused_is_what_was_sent_as_far_as_it_can_be_read(
     assert one.body == body
 
 
+def test_an_exchange_is_printed_without_what_is_long() -> None:
+    one = exchange()
+    one.chat = ask()
+    one.note_write(0.0, 0.5, 12345)
+    assert "bytes_sent=12345" in repr(one)
+    assert "ChatRequest" not in repr(one)
+    assert "Played" not in repr(one)
+
+
 RETRIES = [
     ("0", 0),
     ("1", 1),
