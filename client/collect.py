@@ -150,7 +150,15 @@ def read_chunk(chunk: Any) -> Mapping[str, Any]:
         raise TypeError(f"expected chunks that are mappings or have model_dump, got {type(chunk).__name__}")
     # Unset fields would turn into nulls, and a provider's odd values into warnings.
     value: Mapping[str, Any] = dump(exclude_unset=True, warnings=False)
-    return value
+    return unwrap_event(value) if value.keys() == {"event", "data"} else value
+
+
+def unwrap_event(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a named event says: the SDK of old (1.55) hands it on as a chunk with the event's name and data as its members."""
+    data = value["data"]
+    if value["event"] == "error":
+        return {"error": data}
+    return data if isinstance(data, Mapping) else {}
 
 
 def translate(error: Exception) -> ChatError | None:

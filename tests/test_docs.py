@@ -12,7 +12,10 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 CONSUMERS = DOCS / "consumers"
-CASES = ("plain", "sse-crlf*", "sse-cr*", "cut-clean-no-finish*", "error-*", "utf8-*")
+CASES = (
+    "plain", "sse-bom*", "sse-crlf*", "sse-cr*", "cut-clean-no-finish*", "error-*", "utf8-*", "http-interim-*",
+    "event-large-fragmented", "retry-500", "client-breaks-early",
+)  # fmt: skip
 BOUND_S = 180.0
 
 RUNS: dict[str, tuple[str, list[str]]] = {

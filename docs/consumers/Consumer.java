@@ -29,7 +29,7 @@ public class Consumer {
     });
 
     public static void main(String[] arguments) {
-        System.out.println("{\"consumer\":\"example-java\",\"version\":\"1\",\"lacks\":[\"tools\",\"n\",\"refusal\",\"reasoning\"]}");
+        System.out.println("{\"consumer\":\"example-java\",\"version\":\"1\",\"lacks\":[\"tools\",\"n\",\"refusal\",\"reasoning\",\"retries\",\"leave_early\",\"read_pause\"]}");
         Scanner lines = new Scanner(System.in, StandardCharsets.UTF_8);
         while (lines.hasNextLine()) {
             Map<String, Object> line = Json.object(Json.parse(lines.nextLine()));
@@ -60,8 +60,8 @@ public class Consumer {
         StringBuilder content = new StringBuilder();
         Object finish = null, usage = null;
         try (InputStream body = response.body()) {
-            Events events = new Events(body);
-            for (String data; (data = within(limitMs, events::next)) != null && !data.equals("[DONE]"); ) {
+            Events events = new Events(body, limitMs);
+            for (String data; (data = events.next()) != null && !data.equals("[DONE]"); ) {
                 Map<String, Object> chunk = Json.object(Json.parse(data));
                 if (chunk.get("error") != null) throw new IllegalStateException("the server told an error: " + chunk.get("error"));
                 if (chunk.get("usage") != null) usage = chunk.get("usage");
@@ -96,16 +96,18 @@ public class Consumer {
     /** The data of each server-sent event (WHATWG HTML 9.2.6); lines may end in LF, CRLF or CR. */
     static class Events {
         private final InputStream body;
+        private final long limitMs; // for a line: a comment is a sign of life too
         private boolean atStart = true;
         private int last = -1;
 
-        Events(InputStream body) {
+        Events(InputStream body, long limitMs) {
             this.body = body;
+            this.limitMs = limitMs;
         }
 
         String next() throws Exception {
             List<String> data = new ArrayList<>();
-            for (String line; (line = line()) != null; ) {
+            for (String line; (line = within(limitMs, this::line)) != null; ) {
                 if (line.startsWith("data:")) data.add(line.startsWith("data: ") ? line.substring(6) : line.substring(5));
                 else if (line.isEmpty() && !data.isEmpty()) return String.join("\n", data);
             }

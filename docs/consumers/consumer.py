@@ -6,38 +6,54 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
 
 def read_events(response: http.client.HTTPResponse) -> Iterator[str]:
     """The data of each server-sent event (WHATWG HTML 9.2.6); lines may end in LF, CRLF or CR."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()  # which passes over a byte order mark
     newlines = io.IncrementalNewlineDecoder(decoder, translate=True)  # CRLF and CR become LF, also over two reads
-    text, data, at_start = "", list[str](), True
+    begun, data = list[str](), list[str]()
     while chunk := response.read1(65536):
-        text += newlines.decode(chunk)
-        if at_start and text:
-            text, at_start = text.removeprefix("\ufeff"), False
-        *lines, text = text.split("\n")
-        for line in lines:
+        *ends, rest = newlines.decode(chunk).split("\n")
+        for end in ends:
+            line = "".join([*begun, end])
+            begun.clear()
             if line.startswith("data:"):
                 data.append(line[5:].removeprefix(" "))
             elif not line and data:
                 yield "\n".join(data)
-                data = []
+                data.clear()
+        begun.append(rest)  # not joined yet: to add to a text again and again takes the square of its length
+
+
+def get_answer(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+    """The answer to the request. `http.client` takes 102 and 103 for one, but they come before it (RFC 9110 15.2)."""
+    response = connection.getresponse()
+    while 100 <= response.status < 200:
+        response.headers = None  # type: ignore[assignment]  # else `begin` takes the answer for read
+        response.begin()
+    return response
 
 
 def ask(line: dict[str, Any]) -> dict[str, Any]:
     """Make the request of one case, and report what came of it."""
     url = urlsplit(line["base_url"] + "/chat/completions")
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=line["timeout_s"])
-    connection.request("POST", url.path, json.dumps(line["request"]), {"Content-Type": "application/json"})
-    response = connection.getresponse()
-    if response.status != 200:
-        raise RuntimeError(f"status {response.status}: {response.read(200)!r}")
+    with closing(connection):
+        connection.request("POST", url.path, json.dumps(line["request"]), {"Content-Type": "application/json"})
+        response = get_answer(connection)
+        if response.status != 200:
+            raise RuntimeError(f"status {response.status}: {response.read(200)!r}")
+        return read_reply(read_events(response))
+
+
+def read_reply(events: Iterator[str]) -> dict[str, Any]:
+    """What the events of a stream come to."""
     got: dict[str, Any] = {"content": "", "tool_calls": [], "finish_reason": None, "usage": None, "error": None}
-    for data in read_events(response):
+    for data in events:
         if data == "[DONE]":
             break
         chunk = json.loads(data)
@@ -47,16 +63,13 @@ def ask(line: dict[str, Any]) -> dict[str, Any]:
         for choice in chunk.get("choices") or []:
             got["content"] += (choice.get("delta") or {}).get("content") or ""
             got["finish_reason"] = choice.get("finish_reason") or got["finish_reason"]
-    connection.close()
     if got["finish_reason"] is None:
         got["error"] = {"type": "Truncated", "message": "the stream ended without a finish reason"}
     return got
 
 
-print(
-    json.dumps({"consumer": "example-python", "version": "1", "lacks": ["tools", "n", "refusal", "reasoning"]}),
-    flush=True,
-)
+LACKS = ["tools", "n", "refusal", "reasoning", "retries", "leave_early", "read_pause"]
+print(json.dumps({"consumer": "example-python", "version": "1", "lacks": LACKS}), flush=True)
 for text_line in sys.stdin:
     case = json.loads(text_line)
     try:

@@ -9,7 +9,7 @@ use std::time::Duration;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    println!(r#"{{"consumer":"example-rust","version":"1","lacks":["tools","n","refusal","reasoning"]}}"#);
+    println!(r#"{{"consumer":"example-rust","version":"1","lacks":["tools","n","refusal","reasoning","retries","leave_early","read_pause"]}}"#);
     for text in io::stdin().lock().lines() {
         let line = Json::parse(&text?)?;
         let mut answer = match ask(&line) {
@@ -144,24 +144,23 @@ struct Lines {
     body: Body,
     bytes: Vec<u8>,
     at: usize,
+    end: usize, // of what was read
     after_cr: bool,
     at_start: bool,
 }
 
 impl Lines {
     fn new(body: Body) -> Lines {
-        Lines { body, bytes: vec![], at: 0, after_cr: false, at_start: true }
+        Lines { body, bytes: vec![0; 65536], at: 0, end: 0, after_cr: false, at_start: true }
     }
 
     fn next(&mut self) -> Result<Option<String>, Failure> {
         let mut line = vec![];
         loop {
-            if self.at == self.bytes.len() {
-                self.bytes.resize(65536, 0);
-                let count = self.body.read(&mut self.bytes)?;
-                self.bytes.truncate(count);
+            if self.at == self.end {
+                self.end = self.body.read(&mut self.bytes)?;
                 self.at = 0;
-                if count == 0 {
+                if self.end == 0 {
                     return Ok(None); // what stands here unfinished is no line
                 }
             }

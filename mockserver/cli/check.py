@@ -3,25 +3,25 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+from mockserver.cli import check_options as told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mockserver.conformance.case import Case
-    from mockserver.conformance.run import Options, Result, Run
+    from mockserver.conformance.run import Result, Run
 
 EXAMPLES = """\b
 [bold]Examples[/bold]
-  mockserver check --consumer openai-python       the SDK beside this package
+  mockserver check --consumer openai-python            a well-known one, as it is installed beside this package
   mockserver check --consumer litellm --python ~/app/.venv/bin/python
-  mockserver check -- node consumer.mjs           a program of your own
-  mockserver check --run 'cut-*' -- node consumer.mjs
-  mockserver check --scenario found.yaml -- node consumer.mjs
-  mockserver check --url --port 8001              for a page, or a phone
-  mockserver check --html report.html --junit report.xml -- node consumer.mjs
+  mockserver check -- node my-consumer.mjs             a program of your own
+  mockserver check --run 'cut-*' -- node my-consumer.mjs
+  mockserver check --scenario found.yaml -- ./consumer  scenarios of your own in place of the cases
+  mockserver check --url --port 8001                   for a page or a phone: it asks and posts what it got
+  mockserver check --html report.html --junit report.xml --jobs 4 -- ./consumer
 
 \b
 [bold]Exit codes[/bold]
@@ -32,88 +32,83 @@ EXAMPLES = """\b
 
 
 def check(
-    command: Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND", help="The consumer's program.")] = None,
-    consumer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A consumer that an adapter is ready for, in place of COMMAND.")
-    ] = None,
-    python: Annotated[
-        str | None, typer.Option(metavar="PATH", help="The Python that has it; default: this one.")
-    ] = None,
-    node: Annotated[str | None, typer.Option(metavar="PATH", help="The Node that runs it, in this folder.")] = None,
-    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium that runs it.")] = None,
-    list_consumers: Annotated[
-        bool, typer.Option("--list-consumers", help="List the ready adapters and leave.")
-    ] = False,
-    run: Annotated[list[str] | None, typer.Option("--run", metavar="GLOB", help="Only cases with such ids.")] = None,
-    skip: Annotated[list[str] | None, typer.Option("--skip", metavar="GLOB", help="No cases with such ids.")] = None,
-    cls: Annotated[list[str] | None, typer.Option("--class", metavar="CLASS", help="Only cases of this class.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=64, help="Cases at once, each with a program of its own.")] = 1,
-    time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="How long a case may take.")] = 20.0,
-    spawn: Annotated[
-        bool, typer.Option("--spawn", help="Start the program anew for each case, told by environment variables.")
-    ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Weak fails the run too.")] = False,
-    baseline: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Known failures; one that passes now fails the run.")
-    ] = None,
-    write_baseline: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write what fails now as a baseline.")
-    ] = None,
-    html: Annotated[str | None, typer.Option(metavar="FILE", help="Write a page with all the evidence.")] = None,
-    json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the results for machines.")
-    ] = None,
-    junit: Annotated[str | None, typer.Option(metavar="FILE", help="Write JUnit XML, for CI.")] = None,
-    markdown: Annotated[str | None, typer.Option(metavar="FILE", help="Write Markdown, for a pull request.")] = None,
-    seed: Annotated[int, typer.Option(help="The seed of all that varies.")] = 0,
-    scenario: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="Judge by the scenarios of a file, in place of the cases.")
-    ] = None,
-    url: Annotated[
-        bool, typer.Option("--url", help="Start nothing: serve the cases, and judge what the consumer posts back.")
-    ] = False,
-    host: Annotated[str, typer.Option(help="With --url: the address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="With --url: the port; 0: a free one.")] = 0,
-    list_cases: Annotated[bool, typer.Option("--list-cases", help="List the cases and leave.")] = False,
+    command: told.Command = None,
+    consumer: told.Consumer = None,
+    python: told.Python = None,
+    node: told.Node = None,
+    browser: told.Browser = None,
+    list_consumers: told.ListConsumers = False,
+    run: told.RunGlobs = None,
+    skip: told.SkipGlobs = None,
+    cls: told.Classes = None,
+    jobs: told.Jobs = 1,
+    time_limit: told.TimeLimit = 20.0,
+    spawn: told.Spawn = False,
+    strict: told.Strict = False,
+    baseline: told.Baseline = None,
+    write_baseline: told.NewBaseline = None,
+    html: told.Html = None,
+    json_file: told.Json = None,
+    junit: told.JUnit = None,
+    markdown: told.Markdown = None,
+    seed: told.Seed = 0,
+    scenario: told.Scenarios = None,
+    url: told.Url = False,
+    host: told.Host = "127.0.0.1",
+    port: told.Port = 0,
+    list_cases: told.ListCases = False,
 ) -> int:
-    """Play every case to a consumer and judge what it reports of it.
+    """Play every case to a consumer and judge what it reports, one JSON line a case: see docs/writing-a-consumer.md."""
+    if list_consumers:
+        return _list_consumers()
+    cases = _choose_cases(scenario, run, skip, cls)
+    if list_cases:
+        return _list_cases(cases)
+    if url:
+        done, replay = _judge_posted(cases, command or consumer, host, port, seed), "mockserver check --url"
+    else:
+        started, replay = _choose_consumer(command, consumer, {"python": python, "node": node, "browser": browser})
+        done = _run(started, cases, jobs=jobs, time_limit_s=time_limit, spawn=spawn, seed=seed)
+    files = {"html": html, "json_file": json_file, "junit": junit, "markdown": markdown}
+    return _report(done, _with_scenarios(replay, scenario), strict, baseline, write_baseline, files)
 
-    The program speaks one JSON line a case: see docs/writing-a-consumer.md.
-    """
+
+def _choose_cases(
+    scenarios: list[str] | None, run: list[str] | None, skip: list[str] | None, classes: list[str] | None
+) -> "list[Case]":
     from mockserver.conformance.case import choose_cases, load_cases
     from mockserver.errors import UsageError
 
-    if list_consumers:
-        return _list_consumers()
-    cases = choose_cases(_load_scenarios(scenario) if scenario else load_cases(), run or (), skip or (), cls or ())
+    cases = choose_cases(
+        _load_scenarios(scenarios) if scenarios else load_cases(), run or (), skip or (), classes or ()
+    )
     if not cases:
         raise UsageError("no case is chosen; `mockserver check --list-cases` shows them all")
-    if list_cases:
-        width = max(len(case.id) for case in cases)
-        for case in cases:
-            print(f"{case.id:<{width}}  {case.cls:<9}  {case.right:<6}  {case.title}")
-        return 0
-    from mockserver.conformance.run import Options, exit_code
+    return cases
 
-    if url:
-        if command or consumer:
-            raise UsageError("--url starts no consumer: expected neither --consumer nor -- COMMAND with it")
-        replay = "mockserver check --url"
-        done = _judge_posted(cases, host, port, seed)
-    else:
-        started, replay = _choose_consumer(command, consumer, {"python": python, "node": node, "browser": browser})
-        done = _run(started, cases, Options(jobs=jobs, time_limit_s=time_limit, spawn=spawn, seed=seed))
-    replay = _with_scenarios(replay, scenario)
+
+def _list_cases(cases: "Sequence[Case]") -> int:
+    width = max(len(case.id) for case in cases)
+    for case in cases:
+        print(f"{case.id:<{width}}  {case.cls:<9}  {case.right:<6}  {case.title}")
+    return 0
+
+
+def _report(
+    done: "Run", replay: str, strict: bool, baseline: str | None, new_baseline: str | None, files: dict[str, str | None]
+) -> int:
+    """Tell what came of the run, on the terminal and in files, and return the exit code."""
     from rich.console import Console
 
     from mockserver.conformance.baseline import compare_with_baseline, read_baseline, write_baseline_file
     from mockserver.conformance.report import write_reports
     from mockserver.conformance.report.terminal import print_report
+    from mockserver.conformance.run import exit_code
 
     console = Console(file=sys.stdout)
-    write_reports(done, replay, html=html, json_file=json_file, junit=junit, markdown=markdown, strict=strict)
-    if write_baseline:
-        write_baseline_file(Path(write_baseline), done, strict)
+    write_reports(done, replay, **files, strict=strict)
+    if new_baseline:
+        write_baseline_file(Path(new_baseline), done, strict)
     if baseline is None:
         print_report(done, console, replay)
         return exit_code(done, strict)
@@ -164,12 +159,15 @@ def _with_scenarios(replay: str, files: list[str] | None) -> str:
     return f"{front}{options}{dashes}{command}"
 
 
-def _judge_posted(cases: "Sequence[Case]", host: str, port: int, seed: int) -> "Run":
+def _judge_posted(cases: "Sequence[Case]", consumer: str | list[str] | None, host: str, port: int, seed: int) -> "Run":
     from mockserver.address import LOCAL_HOSTS
     from mockserver.cli.terminal import tell
     from mockserver.conformance.board import judge_posted
+    from mockserver.errors import UsageError
     from mockserver.server import MockServer
 
+    if consumer:
+        raise UsageError("--url starts no consumer: expected neither --consumer nor -- COMMAND with it")
     if host not in LOCAL_HOSTS:
         tell(f"warning: listening on {host}, so other machines reach this server, and anybody on them")
 
@@ -194,11 +192,11 @@ def _list_consumers() -> int:
     return 0
 
 
-def _run(command: list[str], cases: "Sequence[Case]", options: "Options") -> "Run":
+def _run(command: list[str], cases: "Sequence[Case]", **options: Any) -> "Run":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from mockserver.conformance.run import run_cases
+    from mockserver.conformance.run import Options, run_cases
 
     columns = (
         TextColumn("[progress.description]{task.description}"),
@@ -209,4 +207,4 @@ def _run(command: list[str], cases: "Sequence[Case]", options: "Options") -> "Ru
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("playing", total=len(cases))
-        return run_cases(command, cases, options, on_result=lambda result: progress.advance(task))
+        return run_cases(command, cases, Options(**options), on_result=lambda result: progress.advance(task))

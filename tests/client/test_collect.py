@@ -21,6 +21,7 @@ from tests.client.chunks import call, chunk, text
 from tests.client.conftest import Serve
 from tests.client.wire import CLOSE, HOLD, streamed
 
+SDK_MAJOR = int(openai.__version__.partition(".")[0])
 ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
 
 
@@ -95,7 +96,12 @@ LOUD: dict[str, tuple[tuple[bytes, dict[str, Any]], type[ChatError], str]] = {
     "bad JSON": ((events(ROLE, HEL) + b"data: {\n\n", {}), MalformedError, "JSONDecodeError"),
     "bad UTF-8": ((events(ROLE, HEL) + b"data: \xff\n\n", {}), MalformedError, "UnicodeDecodeError"),
     "stall": ((events(ROLE, HEL), {"end": HOLD}), StalledError, "Timeout"),
-    "cut body": ((events(ROLE, HEL), {"end": CLOSE}), TruncatedError, "APIConnectionError"),
+    "cut body": (
+        (events(ROLE, HEL), {"end": CLOSE}),
+        TruncatedError,
+        # Up to 1.x the SDK lets httpx's exception through.
+        "RemoteProtocolError" if SDK_MAJOR < 2 else "APIConnectionError",
+    ),
 }
 
 
@@ -219,6 +225,31 @@ def test_as_many_choices_as_were_asked_for_are_expected() -> None:
     assert len(collect(two, choices=2).choices) == 2
     with pytest.raises(TruncatedError, match="2 choices"):
         collect(two[:1], choices=2)
+
+
+class Dumped:
+    """A chunk with what `model_dump` of an SDK gives."""
+
+    def __init__(self, **members: Any) -> None:
+        self.members = members
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        return self.members
+
+
+@pytest.mark.parametrize("data", [{"message": "boom", "code": 1}, "boom", {"error": {"message": "boom"}}])
+def test_an_error_that_an_old_sdk_wraps_with_the_name_of_its_event_is_told(data: object) -> None:
+    with pytest.raises(ReportedError, match="boom"):
+        collect([ROLE, HEL, Dumped(event="error", data=data)])
+
+
+@pytest.mark.parametrize("data", [{"type": "ping"}, None, "", []])
+def test_other_events_that_an_old_sdk_wraps_are_no_part_of_the_answer(data: object) -> None:
+    assert collect([ROLE, HEL, Dumped(event="ping", data=data), LO, STOP]).content == "Hello"
+
+
+def test_a_chunk_that_an_old_sdk_wraps_with_the_name_of_its_event_is_a_chunk() -> None:
+    assert collect([ROLE, Dumped(event="chunk", data=HEL), LO, STOP]).content == "Hello"
 
 
 def test_what_is_no_chunk_is_a_type_error() -> None:
