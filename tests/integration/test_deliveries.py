@@ -11,6 +11,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -316,6 +317,26 @@ def test_every_framing_coding_and_way_of_writing_is_played_as_planned(
                 assert [played.size for played in recording.exchange.played] == sent[:1000], (
                     "a send call for each write"
                 )
+
+
+def mix(number: int) -> tuple[dict[str, Any], str]:
+    """One of the many thousand combinations of fault, place, framing, coding, writes, what ends the body and keep-alive."""
+    random = Random(f"mixed deliveries {number}")
+    fault = random.choice([case.values[0] for case in CASES if case.values[0].get("drain") is not False])
+    http = {**random.choice(list(CODED.values())), "transfer": random.choice(TRANSFERS)}
+    delivery = {
+        "framing": random.choice(list(FRAMINGS.values())),
+        "http": http,
+        "writes": random.choice(list(WRITES.values())),
+        "faults": [fault],
+    }
+    return delivery, random.choice(["keep-alive", "close"])
+
+
+@pytest.mark.parametrize("number", range(100))
+def test_faults_framings_codings_and_writes_mix(server: MockServer, number: int) -> None:
+    delivery, connection = mix(number)
+    record(server, delivery, connection)
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
