@@ -313,7 +313,7 @@ def test_every_framing_coding_and_way_of_writing_is_played_as_planned(
             recording = Recording(server, {"delivery": delivery})
             recording.check()
             if writes != "due":
-                sent = [len(step.data) for step in recording.steps if isinstance(step, Head | Write)]
+                sent = [len(step.data) for step in recording.steps if isinstance(step, Head | Write) and step.data]
                 assert [played.size for played in recording.exchange.played] == sent[:1000], (
                     "a send call for each write"
                 )
