@@ -34,7 +34,7 @@ class Exchange:
     """One request and what was played for it.
 
     `scenario` is the name of the scenario that answered (None: a built-in answer) and `why` says why that one, or why none
-    matched. `ended` is None while the answer is being played, then `complete`; `reset` or `half-closed`, as the scenario says;
+    matched. `ended` is None while the answer is being played, then `complete`; `closed`, `reset` or `half-closed`, by a fault;
     `client left (FIN)` or `client left (RST)`; `stopped`, with the server; or `failed`, by a bug of ours.
     `received_at` is wall-clock time, in seconds since 1970. `raw_body` is what was sent; of a body over the limit, the beginning.
     `bytes_sent` were handed to the kernel; `bytes_acknowledged` by the client's system, where ours tells.

@@ -88,11 +88,15 @@ def _unframe(headers: Mapping[str, str], raw: bytes, ended: bool) -> bytes:
         raise _BrokenError("RFC 9112 8", "the answer does not end: it is cut, or left open")
     if headers.get("transfer-encoding") == "chunked":
         return _unchunk(raw)
-    if "content-length" in headers and int(headers["content-length"]) != len(raw):
+    if headers.get("content-length", str(len(raw))) != str(len(raw)):
         raise _BrokenError(
             "RFC 9112 8", f"Content-Length is {headers['content-length']}, the body has {len(raw)} bytes"
         )
     return raw
+
+
+# RFC 9112 7.1: trailer-section = *( field-line CRLF ), and a CRLF behind it
+_TRAILERS = re.compile(rb"(?:[^\r\n:]+:[^\r\n]*\r\n)*\r\n")
 
 
 def _unchunk(raw: bytes) -> bytes:
@@ -106,7 +110,7 @@ def _unchunk(raw: bytes) -> bytes:
         at += len(line) + 2
         count = int(size, 16)
         if not count:
-            if not raw.endswith(b"\r\n"):
+            if not _TRAILERS.fullmatch(raw, at):
                 raise _BrokenError("RFC 9112 7.1", "the trailer section is not complete")
             return b"".join(parts)
         parts.append(raw[at : at + count])
@@ -195,7 +199,7 @@ class _ChunkReader:
             self.note("broken" if name == "error" else "departure", "OpenAI", f"an event of the name {name!r}", number)
         try:
             chunk = json.loads(data, parse_constant=_refuse_constant)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self.note("broken" if data.strip() else "departure", "RFC 8259", f"the data is no JSON: {error}", number)
             return
         if not isinstance(chunk, dict):
@@ -225,7 +229,12 @@ class _ChunkReader:
         if not choices and not chunk.get("usage"):
             self.note("departure", "OpenAI", "neither choices nor usage", number)
         for choice in choices:
-            self._read_choice(number, choice)
+            if not isinstance(choice, dict):
+                self.note("departure", "OpenAI", "a choice is no object", number)
+            elif not isinstance(choice.get("index", 0), int):
+                self.note("departure", "OpenAI", "a choice has no index", number)
+            else:
+                self._read_choice(number, choice)
 
     def _read_choice(self, number: int, choice: dict[str, Any]) -> None:
         index = choice.get("index", 0)
@@ -238,9 +247,11 @@ class _ChunkReader:
         self.begun.add(index)
         if index in self.finished:
             self.note("departure", "OpenAI", f"choice {index} goes on after its finish reason", number)
-        for piece in delta.get("tool_calls") or ():
-            if not isinstance(piece.get("index"), int):
-                self.note("departure", "OpenAI", "a tool call has no index", number)
+        pieces = delta.get("tool_calls") or []
+        if not isinstance(pieces, list):
+            self.note("departure", "OpenAI", "tool_calls is no list", number)
+        elif not all(isinstance(piece, dict) and isinstance(piece.get("index"), int) for piece in pieces):
+            self.note("departure", "OpenAI", "a tool call has no index", number)
         content = delta.get("content")
         if content is not None and not isinstance(content, str):
             self.note("departure", "OpenAI", "content is no text", number)

@@ -4,7 +4,7 @@ A plan can be iterated again and again with the same result. Nothing is rendered
 kept: what is rendered leaves in slices of at most 64 KiB.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
@@ -29,7 +29,10 @@ from mockserver.steps import End, Step
 from mockserver.stream import Stream, WholeAnswer, comment_while_waiting, delay
 from mockserver.timing import Schedule, Timing
 from mockserver.tokens import Tokenizer, split_text
-from mockserver.writes import cut_body, make_writes
+from mockserver.writes import MEANWHILE, cut_body, make_writes
+
+_SLICES_AT_ONCE = 16
+"""How many slices are rendered without a pause: up to 1 MiB, which takes a gzip of large blocks some 10 ms."""
 
 
 class Plan:
@@ -144,7 +147,8 @@ class _Rendering:
         first = next(pieces)
         last_s = head_due_s = self._head_due_s(first.due_s)
         yield from message.interims()
-        yield Slice(message.head(head_due_s, self._length(message, around)), head_due_s, None, "head")
+        length = yield from self._measure(message, around)
+        yield Slice(message.head(head_due_s, length), head_due_s, None, "head")
         if message.has_body:
             for piece in message.frame(message.code(chain((first,), pieces), self.faults, around)):
                 last_s = piece.due_s
@@ -177,11 +181,18 @@ class _Rendering:
         latest_s = max(first_due_s - after_s, 0.0)
         return latest_s if self.timing.headers is None else min(self._since_s, latest_s)
 
-    def _length(self, message: Message, around: Around) -> int | None:
-        """What Content-Length says, where the message has one."""
-        if message.transfer != "length":
+    def _measure(self, message: Message, around: Around) -> Generator[Slice, None, int | None]:
+        """What Content-Length says, where the message has one.
+
+        For that the whole body is rendered; so that a long one stops no other stream, there are slices of no bytes meanwhile.
+        """
+        if message.transfer != "length" or not message.has_body:
             return None
-        length = sum(len(piece.data) for piece in message.code(self._timed(around), self.faults, around))
+        length = 0
+        for number, piece in enumerate(message.code(self._timed(around), self.faults, around), 1):
+            length += len(piece.data)
+            if number % _SLICES_AT_ONCE == 0:
+                yield MEANWHILE
         for fault in self.faults:
             length = fault.on_length(length)
         return length

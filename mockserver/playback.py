@@ -125,7 +125,7 @@ class Player:
 
     def _end(self, step: End) -> None:
         self._connection.finish(step.close)
-        self._note_end("complete")
+        self._note_end("closed" if step.cut else "complete")
 
     def _is_answered(self, step: Step) -> bool:
         """Whether `step` is the end of an answer that is out: a client that has all of it may leave before we note so."""

@@ -16,7 +16,7 @@ class Head(Struct, frozen=True):
 
 
 class Write(Struct, frozen=True):
-    """Bytes to hand to the kernel.
+    """Bytes to hand to the kernel; none where the plan is still being rendered, for others to have their turn.
 
     One that is not `alone` may leave in one send call with its neighbours, if they are due by then; `event` is the number of
     the event to which the bytes belong, or None between events.
@@ -35,10 +35,11 @@ class Hold(Struct, frozen=True):
 
 
 class End(Struct, frozen=True):
-    """The answer is complete. The connection is closed if `close`, else it serves the next request."""
+    """The answer is over. The connection is closed if `close`, else it serves the next request; `cut`: more should have come."""
 
     due_s: float
     close: bool = False
+    cut: bool = False
 
 
 class HalfClose(Struct, frozen=True):

@@ -23,6 +23,9 @@ Cut = Literal["utf8", "field", "crlf", "blank_line", "json", "escape"]
 GAP_S = 0.001
 """The gap between two writes where the bytes are cut, unless the scenario says otherwise."""
 
+MEANWHILE = Slice(b"", 0.0, None, "meanwhile")
+"""Becomes a write of no bytes: rendering takes long, and who plays the plan may do something else."""
+
 # Each named cut as a pattern: the write ends where the pattern's first group does.
 _CUTS: dict[str, re.Pattern[bytes]] = {
     "utf8": re.compile(rb"([\xc2-\xf4])[\x80-\xbf]"),
@@ -104,7 +107,7 @@ def cut_body(body: Iterable[Slice], writes: Writes, seed: str) -> Iterable[Slice
 def make_writes(wire: Iterable[Slice | Step], writes: Writes, seed: str = "") -> Iterator[Step]:
     """The steps of a response: its bytes as writes, other steps as they are."""
     if writes.mode == "due":
-        return (_step(item) for item in wire if not isinstance(item, Slice) or item.data)
+        return (_step(item) for item in wire if not isinstance(item, Slice) or item.data or item.kind == MEANWHILE.kind)
     if writes.of != "body" and writes.mode not in ("event", "cuts"):
         wire = _recut(wire, _sizes(writes, seed), with_head=writes.of == "response")
     return _space(_join(wire), writes.gap_s)
@@ -179,6 +182,8 @@ def _join(items: Iterable[Slice | Step]) -> Iterator[Step]:
     due_s = 0.0
     for item in items:
         if isinstance(item, Slice) and not item.data:
+            if item.kind == MEANWHILE.kind:
+                yield _step(item)
             continue
         if first is not None and not (isinstance(item, Slice) and item.joins):
             yield _alone(first, due_s, b"".join(parts))
@@ -202,7 +207,7 @@ def _space(steps: Iterable[Step], gap_s: float) -> Iterator[Step]:
     """Put at least a gap between two writes; what follows is never due before what precedes."""
     last_s = next_write_s = 0.0
     for step in steps:
-        is_write = isinstance(step, Write | Head)
+        is_write = isinstance(step, Write | Head) and len(step.data) > 0
         last_s = max(step.due_s, next_write_s if is_write else last_s)
         if is_write:
             next_write_s = last_s + gap_s

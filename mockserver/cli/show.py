@@ -115,10 +115,17 @@ def _make_plan(scenario: str, files: list[str], request: str | None, seed: int, 
     return _Shown(plan_turn(answer, asked, terms), asked, found.name, own_seed, is_endless)
 
 
+def _visible(plan: "Plan") -> "Iterator[Step]":
+    """The steps that do something."""
+    from mockserver.steps import Write
+
+    return (step for step in plan if step.__class__ is not Write or step.data)
+
+
 def render_plan(plan: "Plan", limit: int = LIMIT) -> Iterator[str]:
     """The plan in lines for a reader; bounded where it is long or endless."""
     yield f"{'due':>10}  {'step':<10} {'event':>5} {'bytes':>6}"
-    steps = iter(plan)
+    steps = _visible(plan)
     for step in islice(steps, limit or None):
         yield from _render_step(step)
     if next(steps, None) is not None:
@@ -150,9 +157,11 @@ def _render_step(step: "Step") -> Iterator[str]:
 def _note(step: Any) -> str:
     notes = {
         "close": ("the connection stays open", "the connection is closed"),
+        "cut": ("", "more should have come"),
         "drain": ("at once", "after what was written has arrived"),
     }
-    return "; ".join(words[bool(getattr(step, key))] for key, words in notes.items() if hasattr(step, key))
+    told = (words[bool(getattr(step, key))] for key, words in notes.items() if hasattr(step, key))
+    return "; ".join(filter(None, told))
 
 
 def readable(data: bytes) -> str:
@@ -174,7 +183,7 @@ def _escape(character: str) -> str:
 
 def _write_body(shown: _Shown, limit: int | None) -> None:
     """Write the body to stdout; of one without an end as many steps as `limit` says, or as are shown by default."""
-    steps = iter(shown.plan)
+    steps = _visible(shown.plan)
     bound = (LIMIT if shown.is_endless else 0) if limit is None else limit
     for data in _read_body(islice(steps, bound or None)):
         sys.stdout.buffer.write(data)
@@ -217,7 +226,7 @@ def _describe(shown: _Shown, limit: int) -> dict[str, Any]:
     from mockserver.outcome import ANY, expect
 
     plan = shown.plan
-    steps = iter(plan)
+    steps = _visible(plan)
     described: dict[str, Any] = {
         "scenario": shown.scenario,
         "seed": shown.seed,
@@ -235,7 +244,7 @@ def _describe(shown: _Shown, limit: int) -> dict[str, Any]:
 
 def _describe_step(step: "Step") -> dict[str, Any]:
     described: dict[str, Any] = {"step": type(step).__name__.lower(), "due_ms": round(step.due_s * 1000, 3)}
-    for key in ("alone", "event", "close", "drain"):
+    for key in ("alone", "event", "close", "cut", "drain"):
         if hasattr(step, key):
             described[key] = getattr(step, key)
     data: bytes | None = getattr(step, "data", None)

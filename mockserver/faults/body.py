@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from mockserver.faults.cuts import At, cut_at
+from mockserver.faults.cuts import CUT, At, cut_at
 from mockserver.faults.fault import Around, Fault, FaultArrow, right_of_cut
 from mockserver.faults.landmarks import Landmarks
 from mockserver.faults.told import MESSAGE, tell_object
@@ -144,7 +144,7 @@ class BadChunk(Fault, frozen=True, tag="bad_chunk"):
         return replace(http, transfer="chunked")
 
     def on_wire(self, wire: Iterable[Slice | Step], around: Around) -> Iterator[Slice | Step]:
-        return cut_at(self.at, wire, around, Slice(b"zz\r\nxyz\r\n", 0.0, None, "damage"), End(0.0, close=True))
+        return cut_at(self.at, wire, around, Slice(b"zz\r\nxyz\r\n", 0.0, None, "damage"), CUT)
 
 
 TABLE = (OtherBody, DamagedCoding, WrongLength, BadChunk)

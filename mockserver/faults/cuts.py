@@ -16,6 +16,9 @@ from mockserver.steps import Abort, End, HalfClose, Hold, Step
 
 At = Annotated[Place, Meta(description="Where.")]
 
+CUT = End(0.0, close=True, cut=True)
+"""The connection is closed in the midst of an answer."""
+
 
 def cut_at(place: Place, wire: Iterable[Slice | Step], around: Around, *last: Slice | Step) -> Iterator[Slice | Step]:
     """What stands before the place, then `last`, due when the bytes before it are; if the place does not come, all of it.
@@ -73,7 +76,7 @@ class _Cut(Fault, frozen=True):
         return right_of_cut(self.at, stream, self.verdicts)
 
     def step(self) -> Step:
-        return End(0.0, close=True)
+        return CUT
 
     def on_wire(self, wire: Iterable[Slice | Step], around: Around) -> Iterator[Slice | Step]:
         return cut_at(self.at, wire, around, self.step())

@@ -7,14 +7,14 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from mockserver.faults.cuts import cut_at
+from mockserver.faults.cuts import CUT, cut_at
 from mockserver.faults.fault import Around, Fault, FaultArrow, find_event
 from mockserver.faults.landmarks import Landmarks
 from mockserver.place import EventRef, Place
 from mockserver.quirks.quirk import Right
 from mockserver.shorthand import default
 from mockserver.sse import Event, Slice
-from mockserver.steps import End, Step
+from mockserver.steps import Step
 
 MESSAGE = "The server had an error while processing your request"
 
@@ -136,7 +136,7 @@ class ToldError(Fault, frozen=True, tag="error_event"):
     def on_wire(self, wire: Iterable[Slice | Step], around: Around) -> Iterable[Slice | Step]:
         if self.then != "close":
             return wire
-        return cut_at(Place("after_event", EventRef("error")), wire, around, End(0.0, close=True))
+        return cut_at(Place("after_event", EventRef("error")), wire, around, CUT)
 
 
 TABLE = (ToldError,)

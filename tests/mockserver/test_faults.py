@@ -457,7 +457,7 @@ def test_an_error_is_told_in_every_shape_with_what_follows_it(shape: Any, then: 
     told = body[len(before) : len(body) - len(behind)]
     assert b"Out of cake" in told
     assert told.endswith(b"\n\n")
-    assert last_of(plan) == End(0.0, close=then == "close")
+    assert last_of(plan) == End(0.0, close=then == "close", cut=then == "close")
     assert read_answer(plan).is_complete is (then != "close")
 
 
@@ -620,7 +620,7 @@ def test_a_bad_chunk_breaks_the_chunked_coding_at_its_place(place: Place) -> Non
     plain = list(make_plan(delivery={"writes": {"mode": "event"}}))
     plan = make_plan(BadChunk(at=place), delivery={"http": {"transfer": "length"}})
     assert data_of(plan) == data_of(plain)[: offset_of(place, plain)] + b"zz\r\nxyz\r\n"
-    assert last_of(plan) == End(0.0, close=True)
+    assert last_of(plan) == End(0.0, close=True, cut=True)
     assert "illegal chunk header" in read_answer(plan).problems[0]
 
 

@@ -1,7 +1,7 @@
 import json
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 import msgspec
@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mockserver.errors import RequestError
+from mockserver.faults import Fault
 from mockserver.faults.cuts import Close, Truncate
 from mockserver.faults.events import Only
-from mockserver.faults.large import Endless, ManyChunks
+from mockserver.faults.large import Endless, GzipBomb, ManyChunks
 from mockserver.place import EventRef, Place
 from mockserver.plan import ERROR_TYPES, Plan, Terms, plan_body, plan_refusal, plan_turn
 from mockserver.reply import Reply
 from mockserver.request import ChatRequest
 from mockserver.scenario import Delivery, ErrorReply, Turn
+from mockserver.shorthand import Size
 from mockserver.steps import Abort, End, HalfClose, Head, Hold, Write
 from mockserver.stream import Stream
 from mockserver.timing import Timing
@@ -249,6 +251,22 @@ def test_a_chance_of_a_fault_is_decided_by_seed_and_ordinal() -> None:
 # Codings that were not asked for, HTTP/1.0, interim responses
 
 
+@pytest.mark.parametrize("mode", ["due", "event", "random"])
+@pytest.mark.parametrize(
+    "fault", [GzipBomb(size=Size(8 << 20)), ManyChunks(count=5000)], ids=["gzip_bomb", "many_chunks"]
+)
+def test_while_a_length_is_measured_others_have_their_turn(fault: Fault, mode: str) -> None:
+    writes = {"mode": mode, "gap": "1ms", "size": 60_000} if mode == "random" else {"mode": mode}
+    plan = make_plan(fault, delivery={"http": {"transfer": "length"}, "writes": writes})
+    steps = list(plan)
+    front = list(takewhile(lambda step: not isinstance(step, Head), steps))
+    assert front == [Write(0.0, b"")] * len(front)
+    assert len(front) > 7, "one for each 16 slices"
+    head, _, body = data_of(steps).partition(b"\r\n\r\n")
+    assert b"\r\nContent-Length: %d\r\n" % len(body) in head
+    assert steps[len(front)].due_s == 0.0, "which takes no time of the plan's"
+
+
 def test_an_answer_to_http_1_0_has_neither_chunks_nor_interim_responses() -> None:
     told = Terms(http_version="1.0", keep_alive=False)
     plan = make_plan(delivery={"http": {"interim": [{}], "trailers": {"X-A": "1"}}}, terms=told)
@@ -265,15 +283,15 @@ def test_interim_responses_leave_at_once_and_before_a_fault_before_the_headers()
     assert steps[0] == Write(0.0, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
     assert isinstance(steps[1], Head)
     cut = list(make_plan(Close(at=Place("before_headers")), timing={"ttft": 1}, delivery=delivery))
-    assert cut == [steps[0], End(1.0, close=True)]
-    assert list(make_plan(Close(at=Place("before_reply")), delivery=delivery)) == [End(0.0, close=True)]
+    assert cut == [steps[0], End(1.0, close=True, cut=True)]
+    assert list(make_plan(Close(at=Place("before_reply")), delivery=delivery)) == [End(0.0, close=True, cut=True)]
 
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_a_status_without_content_has_none(status: int) -> None:
     steps = list(make_plan(delivery={"http": {"status": status}}))
     assert [type(step) for step in steps] == [Head, End]
-    assert last_of(make_plan(Close(), delivery={"http": {"status": status}})) == End(0.0, close=True)
+    assert last_of(make_plan(Close(), delivery={"http": {"status": status}})) == End(0.0, close=True, cut=True)
 
 
 def test_headers_of_the_terms_are_added() -> None:
@@ -341,7 +359,7 @@ def test_an_error_comes_at_ttft_and_the_delivery_s_faults_and_http_apply() -> No
     )
     assert data_of(plan).endswith(b"\r\n\r\nxxxxx")
     assert b"X-A: 1" in data_of(plan)
-    assert last_of(plan) == End(2.0, close=True)
+    assert last_of(plan) == End(2.0, close=True, cut=True)
 
 
 def test_a_refusal_says_what_the_request_got_wrong() -> None:

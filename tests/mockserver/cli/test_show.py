@@ -50,6 +50,18 @@ def test_show_prints_each_step_with_its_due_time_and_bytes(file: str, capsys: py
     assert "A right consumer reports: an error, because of reset." in printed
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("close", "the connection is closed; more should have come"), ("swap", "the connection stays open")],
+)
+def test_show_tells_of_the_last_step_what_becomes_of_the_connection(
+    fault: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", write({"delivery": {"faults": [{"fault": fault}]}}, tmp_path)]) == 0
+    *_, last, _ = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf" *0\.0 ms  end +{said}", last)
+
+
 def test_show_is_bounded_and_says_so(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", file, "--limit", "1"]) == 0
     assert "there is more" in capsys.readouterr().out

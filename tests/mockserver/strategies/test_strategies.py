@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ def test_the_public_names_are_these() -> None:
 def test_starting_a_server_does_not_import_hypothesis() -> None:
     code = "import sys, mockserver.server, mockserver.cli.serving; print('hypothesis' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def has_call(scenario: Scenario) -> bool:
+    return isinstance(scenario.reply, Reply) and scenario.reply.tool_calls != ()
 
 
 # Scenarios
@@ -96,6 +101,25 @@ def test_a_failing_example_is_printed_as_a_file_that_can_be_served(
     [scenario] = parse_scenarios("\n".join(line[indent:] for line in block)).scenarios
     assert scenario.delivery.framing.bom
     assert scenario == Scenario.of({"name": "generated", "reply": {}, "delivery": {"framing": {"bom": True}}})
+
+
+TEXTS = replies(None, None, max_choices=1)
+FOUND: list[tuple[st.SearchStrategy[Scenario], Callable[[Scenario], bool], str]] = [
+    (scenarios(TEXTS, paced=False), lambda made: made.delivery.framing.bom, "bom: true"),
+    (scenarios(TEXTS, st.just(Delivery())), lambda made: made.timing.comments is not None, "every: 0.001"),
+    (scenarios(TEXTS, deliveries(faults(["reset", "close"]))), lambda made: len(made.delivery.faults) > 1, "fault: reset"),
+    (scenarios(delivery=st.just(Delivery()), paced=False), has_call, "name:"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("made", "matters", "told"), FOUND, ids=[told for _, _, told in FOUND])
+def test_a_scenario_shrinks_to_a_file_that_one_reads_at_a_glance(
+    made: st.SearchStrategy[Scenario], matters: Callable[[Scenario], bool], told: str
+) -> None:
+    found = find(made, matters, settings=settings(database=None, derandomize=True, max_examples=500))
+    text = as_file(found)
+    assert told in text
+    assert len(text.splitlines()) <= 11, text
 
 
 # The parts
