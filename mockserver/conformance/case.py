@@ -33,6 +33,8 @@ ABILITIES = {
     "custom_tools": "it can offer custom tools and tells their calls",
     "function_call": "it can offer functions in the deprecated way and tells the call",
     "tool_ids": "it tells the ids of tool calls",
+    "tool_names": "it tells the names of tool calls",
+    "parsed_arguments": "it reads the arguments of tool calls as JSON, and does not hand them on as they came",
     "n": "it can ask for several choices and tells them apart",
     "refusal": "it tells a refusal apart from the text",
     "reasoning": "it tells reasoning apart from the text",
@@ -51,8 +53,9 @@ A consumer names what it `lacks` in its first line: cases that need it are skipp
 """
 
 Ability = Literal[
-    "content", "tools", "parallel_tools", "custom_tools", "function_call", "tool_ids", "n", "refusal", "reasoning",
-    "finish_reason", "usage", "logprobs", "audio", "timeout", "retries", "leave_early", "read_pause",
+    "content", "tools", "parallel_tools", "custom_tools", "function_call", "tool_ids", "tool_names",
+    "parsed_arguments", "n", "refusal", "reasoning", "finish_reason", "usage", "logprobs", "audio", "timeout", "retries", "leave_early",
+    "read_pause",
 ]  # fmt: skip
 
 BASE_REQUEST: dict[str, Any] = {

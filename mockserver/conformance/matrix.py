@@ -27,7 +27,10 @@ from mockserver.errors import MockServerError, UsageError
 
 BEGIN, END = "<!-- matrix: made by `make matrix` -->", "<!-- matrix ends -->"
 
-_RUN_BOUND_S = 3600.0
+_TIME_LIMIT_S = 150
+"""For each case: long enough that a busy machine does not make a hang of what is merely slow."""
+
+_RUN_BOUND_S = 7200.0
 _REASON_LENGTH = 300
 _TIMED = ("writes", "deltas", "took_ms", "output")
 _TOLD_ONCE = ("class", "title", "requirement", "source", "keyword", "because")
@@ -70,7 +73,7 @@ def make_matrix(adapters: Sequence[Adapter], options: Options, tell: Callable[[s
 def judge_consumer(adapter: Adapter, options: Options, result: Path) -> Report | str:
     """One consumer judged; its report, or what kept it from being judged."""
     command = [sys.executable, "-m", "mockserver", "check", "--consumer", adapter.name, "--json", str(result)]
-    command += ["--jobs", str(options.jobs), *options.check]
+    command += ["--jobs", str(options.jobs), "--time-limit", str(_TIME_LIMIT_S), *options.check]
     place = options.folder.resolve()
     if adapter.language == "python" and adapter.name != "client":
         command += ["--python", str(find_python(adapter, options.folder))]

@@ -146,8 +146,9 @@ def _without(outcome: Outcome, lacks: frozenset[str]) -> dict[str, Any]:
 
     def hide(choice: Mapping[str, Any]) -> dict[str, Any]:
         calls = choice.get("tool_calls")
-        if "tool_ids" in lacks and isinstance(calls, list):
-            choice = {**choice, "tool_calls": [{**call, "id": ANY} for call in calls]}
+        if isinstance(calls, list):
+            untold = {member: ANY for word, member in (("tool_ids", "id"), ("tool_names", "name")) if word in lacks}
+            choice = {**choice, "tool_calls": [{**call, **untold} for call in calls]}
         return {**choice, **hidden}
 
     bare = {**outcome, "usage": ANY} if "usage" in lacks else dict(outcome)

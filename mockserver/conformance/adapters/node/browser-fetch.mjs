@@ -2,7 +2,7 @@
 //
 // fetch has no timeout for the next byte, so the page aborts when it has waited too long for a read.
 
-const lacks = ['retries'];
+const lacks = ['parsed_arguments', 'retries'];
 const page = await Page.open(process.argv[2]);
 const version = page.version;
 const close = () => page.close();

@@ -2,7 +2,7 @@
 
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 
-const lacks = ['retries'];
+const lacks = ['parsed_arguments', 'retries'];
 
 async function ask(line, outcome) {
   const response = await outcome.fetch(`${line.base_url}/chat/completions`, {

@@ -4,7 +4,7 @@
 
 import OpenAI from 'openai';
 
-const lacks = [];
+const lacks = ['parsed_arguments'];
 
 async function ask(line, outcome) {
   const client = new OpenAI({

@@ -139,17 +139,18 @@ class Outcome:
     def add_text(self, text: str | None) -> None:
         """Append content."""
         if text:
-            self.choices[0].content.append(text)
+            self.choices[0].content.append("" + text)
             self._tell()
 
     def add_reasoning(self, text: str | None) -> None:
         """Append reasoning."""
         if text:
-            self.choices[0].reasoning.append(text)
+            self.choices[0].reasoning.append("" + text)
 
     def add_call(self, id: str | None, name: str | None, arguments: Any) -> None:
-        """Add a whole tool call."""
-        self.choices[0].calls.append({"id": id, "type": "function", "name": name, "arguments": arguments})
+        """Add a whole tool call; arguments that are no text are written as JSON."""
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        self.choices[0].calls.append({"id": id, "type": "function", "name": name, "arguments": text})
 
     def finish(self, reason: str | None, usage: Any = None) -> None:
         """Note the finish reason, and the usage if there is one."""

@@ -4,7 +4,7 @@ from agno.models.base import MessageData
 from agno.models.message import Message
 from agno.models.openai import OpenAIChat
 
-LACKS = ("custom_tools", "finish_reason", "function_call", "n", "refusal")
+LACKS = ("custom_tools", "finish_reason", "function_call", "n", "parsed_arguments", "refusal")
 
 
 def ask(case, outcome):

@@ -4,7 +4,7 @@ import json
 
 import aiohttp
 
-LACKS = ("retries",)
+LACKS = ("parsed_arguments", "retries")
 
 
 async def ask(case, outcome):

@@ -3,7 +3,7 @@
 from autogen_core.models import UserMessage
 from autogen_ext.models.openai import OpenAIChatCompletionClient
 
-LACKS = ("custom_tools", "function_call", "n", "refusal")
+LACKS = ("audio", "custom_tools", "function_call", "n", "parsed_arguments", "reasoning", "refusal")
 OPENAI_WORD = {"function_calls": "tool_calls", "unknown": None}
 
 
@@ -20,7 +20,7 @@ async def ask(case, outcome):
             outcome.add_text(item)
             continue
         if isinstance(item.content, str):
-            outcome.add_message({"content": item.content, "reasoning": item.thought})
+            outcome.add_message({"content": item.content})
         else:
             outcome.add_message({"content": item.thought})
             for call in item.content:

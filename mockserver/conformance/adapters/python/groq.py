@@ -5,7 +5,7 @@ It adds /openai/v1 to its base_url by itself, and has no argument for stream_opt
 
 from groq import Groq
 
-LACKS = ("audio",)
+LACKS = ("audio", "parsed_arguments")
 client = Groq(base_url="http://127.0.0.1", api_key="test")
 
 

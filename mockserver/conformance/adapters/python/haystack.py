@@ -1,6 +1,5 @@
 """haystack: `OpenAIChatGenerator` with a streaming callback; the reply that it returns is what is reported."""
 
-import json
 import time
 
 from haystack.components.generators.chat import OpenAIChatGenerator
@@ -26,5 +25,5 @@ def ask(case, outcome):
     messages = [ChatMessage.from_user(message["content"]) for message in case.request["messages"]]
     [reply] = generator.run(messages, tools=tools or None, generation_kwargs=options)["replies"]
     for call in reply.tool_calls:
-        outcome.add_call(call.id, call.tool_name, json.dumps(call.arguments))
+        outcome.add_call(call.id, call.tool_name, call.arguments)
     outcome.finish(reply.meta.get("finish_reason"), reply.meta.get("usage"))

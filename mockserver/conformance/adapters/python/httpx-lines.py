@@ -4,7 +4,7 @@ import json
 
 import httpx
 
-LACKS = ("retries",)
+LACKS = ("parsed_arguments", "retries")
 client = httpx.Client()
 
 

@@ -5,7 +5,7 @@ import json
 import httpx
 from httpx_sse import connect_sse
 
-LACKS = ("retries",)
+LACKS = ("parsed_arguments", "retries")
 client = httpx.Client()
 
 

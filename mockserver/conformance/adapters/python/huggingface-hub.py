@@ -2,7 +2,7 @@
 
 from huggingface_hub import InferenceClient
 
-LACKS = ("audio", "function_call", "retries")
+LACKS = ("audio", "function_call", "parsed_arguments", "retries")
 
 
 def ask(case, outcome):

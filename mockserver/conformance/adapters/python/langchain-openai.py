@@ -1,7 +1,5 @@
 """langchain-openai: `ChatOpenAI.stream`, its chunks added up; the sum is what is reported."""
 
-import json
-
 from langchain_openai import ChatOpenAI
 
 LACKS = ("custom_tools", "function_call", "n", "reasoning", "refusal")
@@ -21,7 +19,7 @@ def ask(case, outcome):
     if total is None:
         return
     for call in total.tool_calls:
-        outcome.add_call(call["id"], call["name"], json.dumps(call["args"]))
+        outcome.add_call(call["id"], call["name"], call["args"])
     for call in total.invalid_tool_calls:
         outcome.add_call(call["id"], call["name"], call["args"])
     usage = total.usage_metadata and {

@@ -6,7 +6,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
 
-LACKS = ("refusal",)
+LACKS = ("parsed_arguments", "refusal")
 
 
 def ask(case, outcome):

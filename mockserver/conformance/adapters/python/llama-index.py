@@ -1,7 +1,5 @@
 """llama-index: `OpenAILike.stream_chat`; its last response is what is reported."""
 
-import json
-
 from llama_index.core.llms import ChatMessage
 from llama_index.llms.openai_like import OpenAILike
 
@@ -23,6 +21,4 @@ def ask(case, outcome):
         outcome.finish(raw.choices[0].finish_reason if raw.choices else None, raw.usage)
     for block in response.message.blocks if response else ():
         if block.block_type == "tool_call":
-            arguments = block.tool_kwargs
-            text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-            outcome.add_call(block.tool_call_id, block.tool_name, text)
+            outcome.add_call(block.tool_call_id, block.tool_name, block.tool_kwargs)

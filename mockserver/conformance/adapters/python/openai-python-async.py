@@ -2,7 +2,7 @@
 
 from openai import AsyncOpenAI
 
-LACKS = ()
+LACKS = ("parsed_arguments",)
 client = AsyncOpenAI(base_url="http://127.0.0.1/v1", api_key="test")
 
 

@@ -7,7 +7,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-LACKS = ("custom_tools", "function_call", "n", "refusal")
+LACKS = ("custom_tools", "function_call", "n", "parsed_arguments", "refusal")
 client = AsyncOpenAI(base_url="http://127.0.0.1/v1", api_key="test")
 
 
@@ -27,6 +27,7 @@ async def ask(case, outcome):
         response = stream.get()
     outcome.add_message({"content": response.text, "reasoning": response.thinking})
     for call in response.tool_calls:
-        outcome.add_call(call.tool_call_id, call.tool_name, call.args_as_json_str())
+        arguments = call.args if isinstance(call.args, str) else call.args_as_json_str()
+        outcome.add_call(call.tool_call_id, call.tool_name, arguments)
     usage = {"prompt_tokens": response.usage.input_tokens, "completion_tokens": response.usage.output_tokens}
     outcome.finish((response.provider_details or {}).get("finish_reason"), usage)

@@ -4,7 +4,7 @@ import json
 
 import requests
 
-LACKS = ("retries",)
+LACKS = ("parsed_arguments", "retries")
 session = requests.Session()
 
 

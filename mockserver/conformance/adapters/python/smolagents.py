@@ -3,7 +3,7 @@
 from smolagents import OpenAIModel
 from smolagents.models import agglomerate_stream_deltas
 
-LACKS = ("custom_tools", "finish_reason", "function_call", "n", "reasoning", "refusal")
+LACKS = ("custom_tools", "finish_reason", "function_call", "n", "parsed_arguments", "reasoning", "refusal")
 
 
 def ask(case, outcome):

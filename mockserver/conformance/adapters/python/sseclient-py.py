@@ -5,7 +5,7 @@ import json
 import requests
 from sseclient import SSEClient
 
-LACKS = ("retries",)
+LACKS = ("parsed_arguments", "retries")
 session = requests.Session()
 
 

@@ -2,7 +2,7 @@
 
 from together import Together
 
-LACKS = ("audio", "function_call", "logprobs")
+LACKS = ("audio", "function_call", "logprobs", "parsed_arguments")
 client = Together(base_url="http://127.0.0.1/v1", api_key="test")
 
 

@@ -1,0 +1,123 @@
+"""The defects found, as data: each counted once, under the library that holds it, with the cells of the matrix that it explains.
+
+They are kept in `docs/conformance/defects.yaml`, written by hand, each verified by reading the line that causes it. Every cell of
+the matrix that is no pass must be explained by a row; a row must explain a cell. The list in the documents is made of it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from mockserver.errors import UsageError
+
+Kind = Literal["defect", "weakness", "dialect", "choice"]
+
+KINDS: dict[Kind, str] = {
+    "defect": "the standard or OpenAI's contract says otherwise",
+    "weakness": "a broken stream is not reported, though it can be known to be broken",
+    "dialect": "another provider's departure, which nobody has promised to understand",
+    "choice": "its makers say that it is meant so, or it is the loop's own: not counted",
+}
+
+
+class Cells(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Cells of the matrix: every one of the cases of every one of the consumers. Both may be patterns such as `cut-*`."""
+
+    consumers: tuple[str, ...]
+    cases: tuple[str, ...]
+
+    def hold(self, consumer: str, case: str) -> bool:
+        """Whether a cell is one of them."""
+        return any(fnmatchcase(consumer, glob) for glob in self.consumers) and any(
+            fnmatchcase(case, glob) for glob in self.cases
+        )
+
+
+class Defect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One root cause: what is wrong, by which rule, at which line, and the cells that come of it."""
+
+    id: str
+    library: str
+    version: str
+    kind: Kind
+    title: str
+    rule: str
+    where: str
+    cause: str
+    replay: str
+    cells: tuple[Cells, ...]
+    sent_by: str = ""
+
+    def explains(self, consumer: str, case: str) -> bool:
+        """Whether it is a cause of a cell that is no pass."""
+        return any(cells.hold(consumer, case) for cells in self.cells)
+
+
+def read_defects(path: Path) -> tuple[Defect, ...]:
+    """The rows of a file, in its order. Raises `UsageError`."""
+    try:
+        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), tuple[Defect, ...])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
+        raise UsageError(f"cannot read the defects {path}: {error}") from error
+
+
+def list_bad_cells(matrix: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The cells that are no pass: consumer, case, verdict."""
+    for consumer, column in matrix.items():
+        for case, (verdict, *_) in column["cells"].items():
+            if verdict != "skip":
+                yield consumer, case, verdict
+
+
+def find_unexplained(defects: Sequence[Defect], matrix: Mapping[str, Any]) -> list[str]:
+    """The cells that no row explains."""
+    return [
+        f"{consumer}: {case}: {verdict}"
+        for consumer, case, verdict in list_bad_cells(matrix)
+        if not any(defect.explains(consumer, case) for defect in defects)
+    ]
+
+
+def find_idle(defects: Sequence[Defect], matrix: Mapping[str, Any]) -> list[str]:
+    """What explains nothing: consumers and cases of a row without a cell that is no pass."""
+    bad = [(consumer, case) for consumer, case, _ in list_bad_cells(matrix)]
+    return [
+        f"{defect.id}: {glob}"
+        for defect in defects
+        for cells in defect.cells
+        for glob, place in (*((glob, 0) for glob in cells.consumers), *((glob, 1) for glob in cells.cases))
+        if not any(cells.hold(*cell) and fnmatchcase(cell[place], glob) for cell in bad)
+    ]
+
+
+def render_defects(defects: Sequence[Defect], matrix: Mapping[str, Any]) -> str:
+    """The list as Markdown: how many of which kind, then the rows by library."""
+    counts = [f"{sum(defect.kind == kind for defect in defects)} {kind}" for kind in KINDS]
+    lines = ["| kind | rows | means |", "|---|---:|---|"]
+    lines += [
+        f"| {kind} | {count.split()[0]} | {says} |" for (kind, says), count in zip(KINDS.items(), counts, strict=True)
+    ]
+    bad = [(consumer, case) for consumer, case, _ in list_bad_cells(matrix)]
+    for library, rows in groupby(defects, key=lambda defect: defect.library):
+        lines += ["", f"### {library}"]
+        for defect in rows:
+            lines += ["", *_render_defect(defect, bad)]
+    return "\n".join(lines)
+
+
+def _render_defect(defect: Defect, bad: Sequence[tuple[str, str]]) -> Iterator[str]:
+    explained = [cell for cell in bad if defect.explains(*cell)]
+    consumers = list(dict.fromkeys(consumer for consumer, _ in explained))
+    cases = list(dict.fromkeys(case for _, case in explained))
+    yield f"**{defect.title}** ({defect.kind}, {defect.version})"
+    yield ""
+    yield f"- Rule: {defect.rule}"
+    yield f"- Cause: {defect.cause} [{defect.where}]"
+    yield f"- Sent by: {defect.sent_by}"
+    yield f"- Seen in: {', '.join(consumers)}; cases {', '.join(f'`{case}`' for case in cases)}"
+    yield f"- Replay: `{defect.replay}`"
