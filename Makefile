@@ -6,6 +6,7 @@
 #   make serve         the server on http://127.0.0.1:8000/v1  make serve ARGS="--port 0 my.yaml"
 #   make fuzz          the property tests alone, with examples without end, for FUZZ_S=120 seconds; prints the seed
 #   make matrix        the conformance of every well-known consumer, newest versions; written to docs/conformance*
+#   make bench         every benchmark, in under ten minutes; written to docs/performance*       make bench ARGS=--check
 #   make check         ruff, ruff format, mypy --strict
 #   make format        put the code into the format that `make check` wants
 #   make clean         remove all of the above
@@ -26,7 +27,7 @@ NODE := .venv/.installed-node
 # The demo needs the SDK alone, and is content with more.
 DEMO := $(or $(wildcard $(DEV)),.venv/.installed-demo)
 
-.PHONY: demo test test-oldest fuzz matrix serve check format clean
+.PHONY: demo test test-oldest fuzz matrix bench serve check format clean
 .DELETE_ON_ERROR:
 
 demo: $(DEMO)
@@ -47,6 +48,9 @@ fuzz: $(DEV) $(NODE)
 matrix: $(DEV)
 	@$(BIN)/python -m mockserver.conformance.matrix $(ARGS)
 
+bench: .venv/.installed-bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 check: $(DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -57,7 +61,7 @@ format: $(DEV)
 	@$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-oldest .matrix .coverage .coverage.* htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-oldest .matrix .bench .coverage .coverage.* htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call make_venv,FOLDER): a virtual environment, with a clear word where this Python cannot make one.
@@ -79,6 +83,10 @@ endef
 .venv/.installed-demo: $(SOURCES)
 	$(call make_venv,.venv)
 	$(call install,.venv,openai,$(CONSTRAINTS))
+
+.venv/.installed-bench: $(SOURCES)
+	$(call make_venv,.venv)
+	$(call install,.venv,bench,$(CONSTRAINTS))
 
 $(DEV): $(SOURCES)
 	$(call make_venv,.venv)
