@@ -21,8 +21,8 @@ ORDER = """
     faults.landmarks faults.fault faults.cuts faults.large faults.events faults.told faults.body faults
     edits scenario
     loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
-    limits state matching stream message plan template outcome lint
-    clock journal internals connection transport playback recording
+    limits state matching stream message plain plan template outcome lint
+    clock meter journal internals connection transport playback recording
     api.service api.chat api.catalog api.app api
     access loop server
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies
