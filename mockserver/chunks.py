@@ -12,12 +12,13 @@ Source: OpenAI's published schemas (CreateChatCompletionStreamResponse) and stre
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import shake_256
 from heapq import merge
-from itertools import islice
+from itertools import cycle, islice
 from operator import itemgetter
-from random import Random
 from string import ascii_letters, digits
 from typing import Any, Literal
+from zlib import crc32
 
 from msgspec import Struct
 from msgspec.json import encode
@@ -231,17 +232,30 @@ def logprobs_of(
     return {"content": found.get("content"), "refusal": found.get("refusal")} if found else None
 
 
-_ALPHABET = ascii_letters + digits
+_ALPHABET = (ascii_letters + digits).encode()
+FILLER = shake_256(b"obfuscation").digest(4096).translate(bytes(_ALPHABET[k % len(_ALPHABET)] for k in range(256)))
+"""The letters of all obfuscation: that of a chunk is a piece of it, which costs no dice."""
+
+STEP = 16
+_STRIDE, _ROOM = 17, 128
 
 
-def obfuscate(chunks: Iterable[Chunk], seed: str, step: int = 16) -> Iterator[Chunk]:
-    """Fill in `obfuscation`: random letters, fewer than `step`, that even out the sizes of the chunks.
+def filler_places(seed: str) -> Iterator[int]:
+    """Where in `FILLER` the letters of each chunk of a stream begin, in turn."""
+    number = crc32(seed.encode("utf-8", "surrogatepass"))
+    places = range(number % _STRIDE, len(FILLER) - _ROOM, _STRIDE)
+    return islice(cycle(places), number // _STRIDE % len(places), None)
+
+
+def obfuscate(chunks: Iterable[Chunk], seed: str, step: int = STEP) -> Iterator[Chunk]:
+    """Fill in `obfuscation`: letters, fewer than `step`, that even out the sizes of the chunks; `step` is 128 at most.
 
     Each chunk's JSON is as many characters long as a multiple of `step` and one more, as the real API's are.
     """
-    random = Random(f"obfuscation/{seed}")
+    places = filler_places(seed)
     for chunk in chunks:
         if "obfuscation" in chunk.data:
+            at = next(places)
             size = len(encode(chunk.data).decode())
-            chunk.data["obfuscation"] = "".join(random.choices(_ALPHABET, k=(1 - size) % step))
+            chunk.data["obfuscation"] = FILLER[at : at + (1 - size) % step].decode()
         yield chunk

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from mockserver.reply import Choice, Reply, ToolCall, Usage
 from mockserver.request import ChatRequest
@@ -13,8 +16,7 @@ Part = Literal["reasoning", "content", "refusal", "tool_call", "function_call"]
 """What a token belongs to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True, gc=False):
     """One unit of a reply: a piece of text and the part of the choice it belongs to. `call` counts tool calls."""
 
     part: Part
@@ -68,7 +70,7 @@ def complete(reply: Reply, request: ChatRequest, tokenizer: Tokenizer, call_ids:
 def _complete_choice(
     choice: Choice, index: int, request: ChatRequest, tokenizer: Tokenizer, call_ids: Iterator[str]
 ) -> CompletedChoice:
-    tokens, finish_reason = list(_tokens(choice, tokenizer)), choice.finish_reason
+    tokens, finish_reason = _tokens(choice, tokenizer), choice.finish_reason
     calls: Sequence[ToolCall] = choice.tool_calls
     function = choice.function_call
     if (before_stop := _cut_at_stop(tokens, request.stop)) is not None:
@@ -95,7 +97,7 @@ def _complete_choice(
     )
 
 
-def _tokens(choice: Choice, tokenizer: Tokenizer) -> Iterator[Token]:
+def _tokens(choice: Choice, tokenizer: Tokenizer) -> list[Token]:
     """The tokens of a choice in the order in which a model says them."""
     parts: list[tuple[Part, int, str | None, Sequence[str] | None]] = [
         ("reasoning", 0, choice.reasoning, None),
@@ -105,9 +107,23 @@ def _tokens(choice: Choice, tokenizer: Tokenizer) -> Iterator[Token]:
     ]
     if choice.function_call:
         parts.append(("function_call", 0, choice.function_call.text, choice.function_call.pieces))
+    tokens: list[Token] = []
     for part, call, text, pieces in parts:
-        for piece in tokenizer(plain(text or "")) if pieces is None else map(plain, pieces):
-            yield Token(part, piece, call)
+        if pieces is not None:
+            tokens += [Token(part, plain(piece), call) for piece in pieces]
+        elif text:
+            cut = _cut if len(text) <= _KEPT_CHARACTERS else _cut.__wrapped__
+            tokens += cut(part, call, plain(text), tokenizer)
+    return tokens
+
+
+_KEPT_CHARACTERS = 8 * 1024
+
+
+@lru_cache(64)
+def _cut(part: Part, call: int, text: str, tokenizer: Tokenizer) -> tuple[Token, ...]:
+    """A text as tokens: the same ones for all streams that say the same, which costs neither time nor memory."""
+    return tuple([Token(part, piece, call) for piece in tokenizer(text)])
 
 
 def _cut_at_stop(tokens: list[Token], stops: Sequence[str]) -> list[Token] | None:
@@ -115,6 +131,8 @@ def _cut_at_stop(tokens: list[Token], stops: Sequence[str]) -> list[Token] | Non
 
     The stop sequence itself is not part of the answer, and nothing comes after it.
     """
+    if not stops:
+        return None
     content = "".join(token.text for token in tokens if token.part == "content")
     found = [at for stop in stops if stop and (at := content.find(stop)) >= 0]
     if not found:
@@ -144,7 +162,7 @@ def _count(
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": sum(token.part == "reasoning" for token in tokens),
+            "reasoning_tokens": [token.part for token in tokens].count("reasoning"),
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,

@@ -14,8 +14,6 @@ import struct
 import sys
 from typing import Protocol
 
-from mockserver.clock import Clock
-
 DRAIN_BOUND_S = 2.0
 """How long an abort waits for the client's system to acknowledge what was sent."""
 
@@ -55,7 +53,7 @@ class Connection:
     def __init__(self, lender: Lender, declared: int = 0, keep_alive: bool = True) -> None:
         self._lender = lender
         self._transport = lender.transport
-        self._rest = memoryview(b"")
+        self._rest: bytes | memoryview = b""
         self._offered = 0
         self._waiter: asyncio.Future[None] | None = None
         self._acknowledged: int | None = None
@@ -84,7 +82,7 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Hand `data` to the kernel in one send call; what it does not take goes on by itself, see `drained`."""
-        self._rest = memoryview(data)
+        self._rest = data
         self.go_on()
 
     def go_on(self) -> None:
@@ -117,7 +115,7 @@ class Connection:
 
     def _took(self, count: int) -> None:
         self.sent += count
-        self._rest = self._rest[count:]
+        self._rest = memoryview(self._rest)[count:] if count < len(self._rest) else b""
 
     @property
     def waits_for_client(self) -> bool:
@@ -127,23 +125,15 @@ class Connection:
     async def drained(self) -> None:
         """Wait until the kernel has taken everything, or the client has left."""
         while self.waits_for_client:
-            await self._woken()
-
-    async def sleep_until(self, when: float, clock: Clock) -> None:
-        """Wait until `when` on the clock, or until the client has left."""
-        while not self.left and clock.now() < when:
-            timer = clock.call_at(when, self.wake)
-            try:
-                await self._woken()
-            finally:
-                timer.cancel()
+            await self.woken()
 
     async def gone(self) -> None:
         """Wait until the client has left."""
         while not self.left:
-            await self._woken()
+            await self.woken()
 
-    async def _woken(self) -> None:
+    async def woken(self) -> None:
+        """Wait until `wake`, for whatever reason; who waits for one looks again."""
         waiter = self._waiter = asyncio.get_running_loop().create_future()
         try:
             await waiter
@@ -209,7 +199,7 @@ class Connection:
         while drain and not self.left and self.unsent and loop.time() < bound:
             timer = loop.call_later(_DRAIN_POLL_S, self.wake)
             try:
-                await self._woken()
+                await self.woken()
             finally:
                 timer.cancel()
         if self._give_back():

@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
@@ -149,7 +150,12 @@ def render_head(status: int, headers: Iterable[tuple[str, str]], version: str = 
 
 def http_date(wall_s: float) -> str:
     """A moment (seconds since 1970) as an IMF-fixdate, RFC 9110 5.6.7."""
-    return formatdate(wall_s, usegmt=True)
+    return _format_second(int(wall_s // 1))
+
+
+@lru_cache(4)
+def _format_second(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def offers(accept_encoding: str, coding: str) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from mockserver.request import ChatRequest, read_object
 
 if TYPE_CHECKING:
@@ -20,8 +22,7 @@ MAX_PLAYED = 1_000
 """How many writes of one exchange are kept one by one; the totals count all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
+class Played(Struct, frozen=True, gc=False):
     """One send call: when it was due and when it was made (seconds after the request was read), and its size in bytes."""
 
     due_s: float
@@ -74,7 +75,8 @@ class Exchange:
     def note_write(self, due_s: float, at_s: float, size: int) -> None:
         """Enter one send call."""
         self.bytes_sent += size
-        self.late_s = max(self.late_s, at_s - due_s)
+        if at_s - due_s > self.late_s:
+            self.late_s = at_s - due_s
         if len(self.played) < MAX_PLAYED:
             self.played.append(Played(due_s, at_s, size))
 

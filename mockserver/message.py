@@ -116,6 +116,7 @@ class Message:
             *RATE_LIMIT_HEADERS.items(),
             *CORS_HEADERS.items(),
         ]
-        return render_head(
-            self.status, merge_headers(merge_headers(ours, dict(self.extra)), self.http.headers), self.version
-        )
+        headers: Iterable[tuple[str, str]] = ours
+        for others in (dict(self.extra), self.http.headers):
+            headers = merge_headers(headers, others) if others else headers
+        return render_head(self.status, headers, self.version)

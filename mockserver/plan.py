@@ -22,6 +22,7 @@ from mockserver.generate import generate_reply
 from mockserver.http import JSON_TYPE, STREAM_TYPE
 from mockserver.ids import IdGenerator, make_id, shape_id
 from mockserver.message import Message
+from mockserver.plain import is_plain, plain_writes
 from mockserver.request import ChatRequest
 from mockserver.scenario import Delivery, ErrorReply, Turn
 from mockserver.sse import Slice
@@ -131,18 +132,34 @@ class _Rendering:
 
     def plan(self) -> Plan:
         stream = self.answer if isinstance(self.answer, Stream) else None
-        return Plan(self._message().status, self.steps, stream)
+        message = self._message()
+        return Plan(message.status, lambda: self.steps(message), stream)
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self, message: Message) -> Iterator[Step]:
         """All steps, rendered as they are asked for."""
+        if isinstance(self.answer, Stream) and is_plain(self.answer, message, self.timing):
+            writes = plain_writes(self.answer)
+            if writes is not None:
+                return self._plain_steps(message, writes)
         around = self.answer.around if self.faults or self.timing.pauses else Around()
-        wire: Iterable[Slice | Step] = self._wire(around)
+        wire: Iterable[Slice | Step] = self._wire(message, around)
         for fault in self.faults:
             wire = fault.on_wire(wire, around)
         return make_writes(wire, self.delivery.writes, self.terms.key)
 
-    def _wire(self, around: Around) -> Iterator[Slice | Step]:
-        message = self._message()
+    def _plain_steps(self, message: Message, writes: Iterator[Step]) -> Iterator[Step]:
+        """The steps of a stream whose events are made already: what stands before and behind them is as everywhere."""
+        first = next(writes)
+        last_s = due_s = self._head_due_s(first.due_s)
+        head = Slice(message.head(due_s, None), due_s, None, "head")
+        yield from make_writes(chain(message.interims(), (head,)), self.delivery.writes)
+        for write in chain((first,), writes):
+            last_s = write.due_s
+            yield write
+        yield from make_writes(delay(message.frame(()), last_s), self.delivery.writes)
+        yield End(last_s, close=message.closes)
+
+    def _wire(self, message: Message, around: Around) -> Iterator[Slice | Step]:
         pieces = iter(self._timed(around))
         first = next(pieces)
         last_s = head_due_s = self._head_due_s(first.due_s)

@@ -8,6 +8,7 @@ because `created` and `Date` change with it.
 import re
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
+from operator import add
 
 from mockserver.ids import OPENAI_IDS, make_id
 from mockserver.plan import Plan, Terms
@@ -38,8 +39,8 @@ class Template:
         ids = [terms.ids(gap.prefix, key + gap.suffix).encode() for gap in self._gaps]
         if any(len(own) != gap.length for own, gap in zip(ids, self._gaps, strict=True)):
             return None
-        steps = [row.fill(ids) for row in self._rows]
-        return Plan(self._plan.status, lambda: iter(steps), self._plan.stream)
+        # Filled as they are asked for: the journal keeps the plan, and must not keep its bytes.
+        return Plan(self._plan.status, lambda: (row.fill(ids) for row in self._rows), self._plan.stream)
 
 
 class _Gap:
@@ -57,20 +58,22 @@ class _Gap:
 class _Row:
     """One step, its bytes cut at the gaps."""
 
-    __slots__ = ("_holes", "_parts", "_step")
+    __slots__ = ("_holes", "_only", "_parts", "_step")
 
     def __init__(self, step: Step, parts: list[bytes], holes: list[int]) -> None:
         self._step = step
         self._parts = parts
         self._holes = holes
+        self._only = holes[0] if len(set(holes)) == 1 else None  # of nearly every row: the completion's id
 
     def fill(self, ids: list[bytes]) -> Step:
         step = self._step
         if not self._holes or not isinstance(step, Head | Write):
             return step
-        filled = self._parts.copy()
-        filled[1::2] = [ids[hole] for hole in self._holes]
-        data = b"".join(filled)
+        if self._only is not None:
+            data = ids[self._only].join(self._parts)
+        else:
+            data = b"".join([*map(add, self._parts, map(ids.__getitem__, self._holes)), self._parts[-1]])
         if isinstance(step, Head):
             return Head(step.due_s, data, step.alone)
         return Write(step.due_s, data, step.alone, step.event)
@@ -103,33 +106,33 @@ def _cut(step: Step, pattern: "re.Pattern[bytes]", numbers: dict[bytes, int]) ->
         return _Row(step, [], [])
     parts, holes, at = [], [], 0
     for found in pattern.finditer(step.data):
-        parts += [step.data[at : found.start()], b""]
+        parts.append(step.data[at : found.start()])
         holes.append(numbers[found[0]])
         at = found.end()
     return _Row(step, [*parts, step.data[at:]], holes)
 
 
 def _join(plan: Plan) -> Iterator[Step]:
-    """The steps with those writes put together that are due at the same moment, as the player would."""
-    waiting: Head | Write | None = None
+    """The steps with those writes put together that are due at the same moment, as the player would.
+
+    The head stays apart, and with it its own id: rows with one id only are filled the fastest.
+    """
+    waiting: Write | None = None
     for step in plan:
-        if not isinstance(step, Head | Write):
-            if waiting is not None:
-                yield waiting
-                waiting = None
-            yield step
-        elif waiting is None:
-            waiting = step
-        elif _leave_together(waiting, step):
-            waiting = Write(waiting.due_s, waiting.data + step.data)
-        else:
+        if waiting is not None and isinstance(step, Write) and _leave_together(waiting, step):
+            event = waiting.event if step.event is None else step.event
+            waiting = Write(waiting.due_s, waiting.data + step.data, event=event)
+            continue
+        if waiting is not None:
             yield waiting
-            waiting = step
+        waiting = step if isinstance(step, Write) else None
+        if waiting is None:
+            yield step
     if waiting is not None:
         yield waiting
 
 
-def _leave_together(one: Head | Write, other: Head | Write) -> bool:
+def _leave_together(one: Write, other: Write) -> bool:
     together = one.due_s == other.due_s and not one.alone and not other.alone
     return together and len(one.data) + len(other.data) <= SLICE_BYTES
 

@@ -206,15 +206,22 @@ class Schedule:
 
     def _told_times(self) -> Iterator[float]:
         ttft, itl = self.timing.ttft or _NO_PAUSE, self.timing.itl or _NO_PAUSE
-        random = Random(self._seed if ttft.varies or itl.varies else 0)
+        random = Random(self._seed) if ttft.varies or itl.varies else _UNUSED
         start = next(ttft.lengths(random))
-        if itl.kind == "fixed":  # k * pause, not a running sum: no rounding error builds up
-            yield from (start + k * itl.values[0] for k in count())
-        else:
-            due = start
-            for pause in itl.lengths(random):
-                yield due
-                due += pause
+        if itl.kind != "fixed":
+            return _sums(start, itl.lengths(random))
+        pause = itl.values[0]
+        # k * pause, not a running sum: no rounding error builds up.
+        return (start + k * pause for k in count()) if pause else repeat(start)
+
+
+_UNUSED = Random(0)
+
+
+def _sums(due: float, pauses: Iterator[float]) -> Iterator[float]:
+    for pause in pauses:
+        yield due
+        due += pause
 
 
 def _in_bursts(times: Iterator[float], size: int) -> Iterator[float]:

@@ -31,8 +31,6 @@ def make_app(service: Service, more: Mapping[str, MakePlan] | None = None) -> AS
     preflight = Endpoint(service, catalog.plan_preflight, in_journal=False)
     table = {
         **{path: Endpoint(service, make_plan, in_journal=False) for path, make_plan in (more or {}).items()},
-        "/chat/completions": Endpoint(service, plan_chat),
-        "/{prefix:path}/chat/completions": Endpoint(service, plan_chat),
         "/healthz": Endpoint(service, catalog.plan_health, in_journal=False),
         "/models": Endpoint(service, catalog.plan_models),
         "/{prefix:path}/models": Endpoint(service, catalog.plan_models),
@@ -41,8 +39,22 @@ def make_app(service: Service, more: Mapping[str, MakePlan] | None = None) -> AS
     }
     unknown = Endpoint(service, catalog.plan_unknown_path)
     # A bare router: no middleware stands between a request and its endpoint.
-    return Router(
+    router = Router(
         [Route(path, _ByMethod(endpoint, preflight)) for path, endpoint in table.items()],
         redirect_slashes=False,
         default=_ByMethod(unknown, preflight),
     )
+    return _ChatFirst(_ByMethod(Endpoint(service, plan_chat), preflight), router, frozenset(more or ()))
+
+
+class _ChatFirst:
+    """Takes the one path that all this is for past the router, which would try every other before it."""
+
+    def __init__(self, chat: ASGIApp, others: ASGIApp, taken: frozenset[str]) -> None:
+        self._chat = chat
+        self._others = others
+        self._taken = taken
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_chat = scope["type"] == "http" and scope["path"].endswith("/chat/completions")
+        await (self._chat if is_chat and scope["path"] not in self._taken else self._others)(scope, receive, send)

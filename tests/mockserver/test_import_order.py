@@ -21,14 +21,14 @@ ORDER = """
     faults.landmarks faults.fault faults.cuts faults.large faults.events faults.told faults.body faults
     edits scenario
     loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
-    limits state matching stream message plan template outcome lint
-    clock journal internals connection transport playback recording
+    limits state matching stream message plain plan template outcome lint
+    clock meter journal internals connection transport playback recording
     api.service api.chat api.catalog api.app api
     access loop address server
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies
     conformance.case conformance.consumer conformance.verdict conformance.run conformance.mark conformance.baseline
     conformance.report.data conformance.report.junit conformance.report.markdown conformance.report.page
-    conformance.report.terminal conformance.report conformance.adapters conformance.adapters.installing conformance.matrix conformance.adhoc conformance.board conformance.fuzz
+    conformance.report.terminal conformance.report conformance.adapters conformance.adapters.installing conformance.defects conformance.matrix conformance.adhoc conformance.board conformance.fuzz
     conformance.stream_case conformance pytest_plugin
     cli.terminal cli.options cli.serving cli.serve cli.validate cli.schema cli.finding cli.show cli.listing cli.check_options cli.check cli.fuzz cli.demo cli.app cli
     __init__ __main__

@@ -1,0 +1,118 @@
+from collections.abc import Iterable
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mockserver import plan as plan_module
+from mockserver.http import Http, Interim
+from mockserver.plain import MAX_PIECE
+from mockserver.plan import Plan, Terms, plan_turn
+from mockserver.reply import Choice, FunctionCall, Reply, ToolCall
+from mockserver.request import ChatRequest
+from mockserver.scenario import Delivery, Turn
+from mockserver.shorthand import Duration
+from mockserver.sse import SLICE_BYTES
+from mockserver.steps import Head, Step, Write
+from mockserver.timing import Timing
+from mockserver.writes import Writes
+from tests.mockserver import delivery_strategies
+from tests.mockserver.strategies_local import ask, replies, requests
+
+PLAIN = Delivery()
+EVENT = Delivery(writes=Writes(mode="event"))
+HEADERS = Delivery(http=Http(headers={"x-mine": "1"}, interim=(Interim(),)))
+TERMS = Terms(seed="1/x/abc", ordinal=2, wall_s=1_700_000_000.0)
+
+deliveries = st.sampled_from([PLAIN, EVENT, HEADERS]) | delivery_strategies.deliveries()
+single = st.fixed_dictionaries(
+    {"stream": st.just(True)},
+    optional={
+        "stream_options": st.fixed_dictionaries({"include_usage": st.booleans(), "include_obfuscation": st.booleans()}),
+        "model": st.sampled_from(["gpt-4o", "modèle", "\ue000\ue001", "\ue000\ue003", "\ue000\ue004"]),
+        "max_tokens": st.integers(1, 5),
+    },
+).map(lambda parameters: ask(**parameters))
+
+
+def long_way(plan: Plan) -> list[Step]:
+    with patch.object(plan_module, "is_plain", lambda *_: False):
+        return list(plan)
+
+
+def as_played(steps: Iterable[Step]) -> list[tuple[Any, ...]]:
+    """The steps with those writes put together that the player joins, whatever it is given them in."""
+    played: list[tuple[Any, ...]] = []
+    for step in steps:
+        if isinstance(step, Head | Write) and not step.alone:
+            if played and played[-1][:2] == ("joined", step.due_s):
+                step = Write(step.due_s, played.pop()[2] + step.data)
+            played.append(("joined", step.due_s, step.data))
+        else:
+            played.append((type(step).__name__, step.due_s, step))
+    return played
+
+
+def plan(reply: Reply | None, request: ChatRequest, delivery: Delivery = PLAIN, timing: Timing | None = None) -> Plan:
+    return plan_turn(Turn(reply=reply, delivery=delivery, timing=timing or Timing()), request, TERMS)
+
+
+@given(replies(), single | requests(), deliveries, delivery_strategies.timings)
+@example(Reply(content="", tool_calls=(ToolCall("f", "{}"), ToolCall("g"))), ask(stream=True), PLAIN, Timing())
+@example(Reply(function_call=FunctionCall("f")), ask(stream=True), EVENT, Timing())
+@example(Reply(content="\ue000\ue001 \ue000\ue002 \ue000\ue003 \ue000\ue004"), ask(stream=True), PLAIN, Timing())
+@example(Reply(tool_calls=(ToolCall("\ue000\ue001", id="\ue000\ue004"),)), ask(stream=True), PLAIN, Timing())
+@example(Reply(reasoning="Why", content="né 🙂"), ask(stream=True), EVENT, Timing(headers=Duration(0.0)))
+def test_a_plain_stream_made_the_short_way_is_the_same_as_the_long_way(
+    reply: Reply, request: ChatRequest, delivery: Delivery, timing: Timing
+) -> None:
+    made = plan(reply, request, delivery, timing)
+    assert as_played(made) == as_played(long_way(made))
+
+
+LONG = Reply(content="word and another " * 2000)
+
+
+@pytest.mark.parametrize("delivery", [PLAIN, EVENT])
+def test_a_long_stream_is_the_same_too_and_leaves_in_slices(delivery: Delivery) -> None:
+    made = plan(LONG, ask(stream=True), delivery)
+    assert as_played(made) == as_played(long_way(made))
+    assert max(len(step.data) for step in made if isinstance(step, Write)) <= SLICE_BYTES
+
+
+def test_the_short_way_is_taken_and_makes_few_writes() -> None:
+    made = plan(Reply(content="one two three four"), ask(stream=True))
+    assert len(list(made)) == 4, "head, events, last chunk, end"
+    assert len(long_way(made)) > 8
+
+
+def test_a_write_tells_the_number_of_its_last_event() -> None:
+    together = [step.event for step in plan(Reply(content="one two"), ask(stream=True)) if isinstance(step, Write)]
+    assert together == [4, None], "role, two tokens, finish and done"
+    alone = [step.event for step in plan(Reply(content="one two"), ask(stream=True), EVENT) if isinstance(step, Write)]
+    assert alone == [0, 1, 2, 3, 4, None]
+
+
+@pytest.mark.parametrize(
+    ("delivery", "more"),
+    [
+        (Delivery(quirks=("obfuscation-missing",)), {}),
+        (Delivery(group=2), {}),
+        (Delivery(http=Http(transfer="close")), {}),
+        (Delivery(http=Http(chunk_extension=";a=b")), {}),
+        (Delivery(writes=Writes(mode="event", gap=Duration(0.01))), {}),
+        (PLAIN, {"n": 2}),
+        (PLAIN, {"logprobs": True}),
+    ],
+)
+def test_what_is_not_plain_goes_the_long_way(delivery: Delivery, more: dict[str, Any]) -> None:
+    reply = Reply(choices=(Choice(content="one two three four"),))
+    made = plan(reply, ask(stream=True, **more), delivery)
+    assert list(made) == long_way(made)
+
+
+def test_a_token_that_may_be_cut_in_slices_goes_the_long_way() -> None:
+    made = plan(Reply(pieces=("x" * (MAX_PIECE + 1),)), ask(stream=True))
+    assert list(made) == long_way(made)
