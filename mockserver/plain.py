@@ -239,7 +239,7 @@ def _alone(batches: Iterable[_Batch]) -> Iterator[Write]:
 def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
     """What is due at the same moment in one write, of 64 KiB at most."""
     parts: list[bytes] = []
-    size, last_s, number = 0, 0.0, -1
+    size, last_s, number, of = 0, 0.0, -1, 0
     for dues, events in batches:
         if dues[0] == dues[-1]:
             rows: Iterable[tuple[float, bytes, int]] = ((dues[0], b"".join(events), len(events)),)
@@ -248,9 +248,10 @@ def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
         for due_s, data, count in rows:
             size += len(data)
             if parts and (due_s != last_s or size > SLICE_BYTES):
-                yield Write(last_s, b"".join(parts), False, number)
-                parts, size = [], len(data)
+                yield Write(last_s, b"".join(parts), False, number, of)
+                parts, size, of = [], len(data), 0
             last_s = due_s
             number += count
+            of += count
             parts.append(data)
-    yield Write(last_s, b"".join(parts), False, number)
+    yield Write(last_s, b"".join(parts), False, number, of)

@@ -39,18 +39,30 @@ _SLICES_AT_ONCE = 16
 class Plan:
     """All steps of one request; iterable again and again.
 
-    `status` is the HTTP status of its head, `stream` what it streams, None where it does not.
+    `status` is the HTTP status of its head, `stream` what it streams, None where it does not. `in_short` renders the same with
+    what is due together in one write, where that can be done faster.
     """
 
-    __slots__ = ("_render", "status", "stream")
+    __slots__ = ("_in_short", "_render", "status", "stream")
 
-    def __init__(self, status: int, render: Callable[[], Iterator[Step]], stream: Stream | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        render: Callable[[], Iterator[Step]],
+        stream: Stream | None = None,
+        in_short: Callable[[], Iterator[Step] | None] = lambda: None,
+    ) -> None:
         self.status = status
         self.stream = stream
         self._render = render
+        self._in_short = in_short
 
     def __iter__(self) -> Iterator[Step]:
         return self._render()
+
+    def in_short(self) -> Iterator[Step]:
+        """The same bytes, due times and send calls, for who plays them: some writes may stand for several of the plan's."""
+        return self._in_short() or self._render()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +145,25 @@ class _Rendering:
     def plan(self) -> Plan:
         stream = self.answer if isinstance(self.answer, Stream) else None
         message = self._message()
-        return Plan(message.status, lambda: self.steps(message), stream)
+        return Plan(message.status, lambda: self.steps(message), stream, lambda: self.plain_steps(message))
 
     def steps(self, message: Message) -> Iterator[Step]:
         """All steps, rendered as they are asked for."""
-        if isinstance(self.answer, Stream) and is_plain(self.answer, message, self.timing):
-            writes = plain_writes(self.answer)
-            if writes is not None:
-                return self._plain_steps(message, writes)
         around = self.answer.around if self.faults or self.timing.pauses else Around()
         wire: Iterable[Slice | Step] = self._wire(message, around)
         for fault in self.faults:
             wire = fault.on_wire(wire, around)
         return make_writes(wire, self.delivery.writes, self.terms.key)
 
-    def _plain_steps(self, message: Message, writes: Iterator[Step]) -> Iterator[Step]:
+    def plain_steps(self, message: Message) -> Iterator[Step] | None:
+        """The steps of a plain stream, made the short way; None where it is not one."""
+        if isinstance(self.answer, Stream) and is_plain(self.answer, message, self.timing):
+            writes = plain_writes(self.answer)
+            if writes is not None:
+                return self._around(message, writes)
+        return None
+
+    def _around(self, message: Message, writes: Iterator[Step]) -> Iterator[Step]:
         """The steps of a stream whose events are made already: what stands before and behind them is as everywhere."""
         first = next(writes)
         last_s = due_s = self._head_due_s(first.due_s)

@@ -186,7 +186,7 @@ class Player:
     def _take(self, step: Head | Write) -> None:
         """Count a step in that is to be sent."""
         self._step = None
-        self._count += 1
+        self._count += step.count if isinstance(step, Write) else 1
         if isinstance(step, Write) and step.event is not None and step.event > self._event:
             self._meter.events += step.event - self._event
             self._event = step.event

@@ -19,13 +19,14 @@ class Write(Struct, frozen=True):
     """Bytes to hand to the kernel; none where the plan is still being rendered, for others to have their turn.
 
     One that is not `alone` may leave in one send call with its neighbours, if they are due by then; `event` is the number of
-    the event to which the bytes belong, or None between events.
+    the event to which the bytes belong, or None between events. `count`: of how many writes of the plan these are the bytes.
     """
 
     due_s: float
     data: bytes
     alone: bool = False
     event: int | None = None
+    count: int = 1
 
 
 class Hold(Struct, frozen=True):

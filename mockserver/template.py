@@ -33,14 +33,18 @@ class Template:
         self._gaps = gaps
         self._rows = rows
 
-    def fill(self, terms: Terms) -> Plan | None:
-        """The plan for other terms, or None if their ids have other lengths."""
+    def fill(self, make_plan: Callable[[Terms], Plan], terms: Terms) -> Plan | None:
+        """The plan for other terms, or None if their ids have other lengths; `make_plan` makes its writes one by one."""
         key = terms.key
         ids = [terms.ids(gap.prefix, key + gap.suffix).encode() for gap in self._gaps]
         if any(len(own) != gap.length for own, gap in zip(ids, self._gaps, strict=True)):
             return None
+
         # Filled as they are asked for: the journal keeps the plan, and must not keep its bytes.
-        return Plan(self._plan.status, lambda: (row.fill(ids) for row in self._rows), self._plan.stream)
+        def in_short() -> Iterator[Step]:
+            return (row.fill(ids) for row in self._rows)
+
+        return Plan(self._plan.status, lambda: iter(make_plan(terms)), self._plan.stream, in_short)
 
 
 class _Gap:
@@ -76,11 +80,11 @@ class _Row:
             data = b"".join([*map(add, self._parts, map(ids.__getitem__, self._holes)), self._parts[-1]])
         if isinstance(step, Head):
             return Head(step.due_s, data, step.alone)
-        return Write(step.due_s, data, step.alone, step.event)
+        return Write(step.due_s, data, step.alone, step.event, step.count)
 
 
 def make_template(make_plan: Callable[[Terms], Plan], terms: Terms) -> Template | None:
-    """A template of the plan that `make_plan` makes, or None if it is too large."""
+    """A template of the plan that `make_plan` makes, or None if it is too large or its ids cannot be told apart in it."""
     gaps: dict[str, _Gap] = {}
 
     def mark(prefix: str, key: str) -> str:
@@ -98,7 +102,11 @@ def make_template(make_plan: Callable[[Terms], Plan], terms: Terms) -> Template 
     found = list(gaps.values())
     numbers = {gap.mark: number for number, gap in enumerate(found)}
     pattern = re.compile(b"|".join(map(re.escape, numbers)) or b"(?!)")
-    return Template(plan, found, [_cut(step, pattern, numbers) for step in steps])
+    template = Template(plan, found, [_cut(step, pattern, numbers) for step in steps])
+    # An id that is cut, coded or escaped is not found again: what is filled in is held against what is rendered.
+    filled = template.fill(make_plan, terms)
+    is_right = filled is not None and list(filled.in_short()) == list(_join(make_plan(terms)))
+    return template if is_right else None
 
 
 def _cut(step: Step, pattern: "re.Pattern[bytes]", numbers: dict[bytes, int]) -> _Row:
@@ -118,10 +126,10 @@ def _join(plan: Plan) -> Iterator[Step]:
     The head stays apart, and with it its own id: rows with one id only are filled the fastest.
     """
     waiting: Write | None = None
-    for step in plan:
+    for step in plan.in_short():
         if waiting is not None and isinstance(step, Write) and _leave_together(waiting, step):
             event = waiting.event if step.event is None else step.event
-            waiting = Write(waiting.due_s, waiting.data + step.data, event=event)
+            waiting = Write(waiting.due_s, waiting.data + step.data, False, event, waiting.count + step.count)
             continue
         if waiting is not None:
             yield waiting
@@ -162,7 +170,7 @@ class Templates:
         """The plan for `key`: from a template if it is asked for again, else made anew."""
         if key in self._kept:
             template = self._kept[key]
-            filled = template.fill(terms) if template is not None else None
+            filled = template.fill(make_plan, terms) if template is not None else None
             return filled if filled is not None else make_plan(terms)
         if key == self._seen:
             if len(self._kept) >= MAX_TEMPLATES:

@@ -185,7 +185,7 @@ class Endpoint:
         plan = self._plan(asked, scope, connection)
         exchange.status = plan.status
         exchange.plan = plan
-        await Playback(plan, exchange, clock, started, service.settings.time_scale)(scope, receive, send)
+        await Playback(plan.in_short(), exchange, clock, started, service.settings.time_scale)(scope, receive, send)
 
     def _plan(self, asked: Asked, scope: Scope, connection: Connection) -> Plan:
         service = self._service

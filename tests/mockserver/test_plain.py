@@ -1,12 +1,10 @@
 from collections.abc import Iterable
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mockserver import plan as plan_module
 from mockserver.http import Http, Interim
 from mockserver.plain import MAX_PIECE
 from mockserver.plan import Plan, Terms, plan_turn
@@ -37,11 +35,6 @@ single = st.fixed_dictionaries(
 ).map(lambda parameters: ask(**parameters))
 
 
-def long_way(plan: Plan) -> list[Step]:
-    with patch.object(plan_module, "is_plain", lambda *_: False):
-        return list(plan)
-
-
 def as_played(steps: Iterable[Step]) -> list[tuple[Any, ...]]:
     """The steps with those writes put together that the player joins, whatever it is given them in."""
     played: list[tuple[Any, ...]] = []
@@ -53,6 +46,10 @@ def as_played(steps: Iterable[Step]) -> list[tuple[Any, ...]]:
         else:
             played.append((type(step).__name__, step.due_s, step))
     return played
+
+
+def count(steps: Iterable[Step]) -> int:
+    return sum(step.count if isinstance(step, Write) else 1 for step in steps)
 
 
 def plan(reply: Reply | None, request: ChatRequest, delivery: Delivery = PLAIN, timing: Timing | None = None) -> Plan:
@@ -69,7 +66,8 @@ def test_a_plain_stream_made_the_short_way_is_the_same_as_the_long_way(
     reply: Reply, request: ChatRequest, delivery: Delivery, timing: Timing
 ) -> None:
     made = plan(reply, request, delivery, timing)
-    assert as_played(made) == as_played(long_way(made))
+    assert as_played(made.in_short()) == as_played(made)
+    assert count(made.in_short()) == count(made), "what the journal says was played"
 
 
 LONG = Reply(content="word and another " * 2000)
@@ -78,20 +76,26 @@ LONG = Reply(content="word and another " * 2000)
 @pytest.mark.parametrize("delivery", [PLAIN, EVENT])
 def test_a_long_stream_is_the_same_too_and_leaves_in_slices(delivery: Delivery) -> None:
     made = plan(LONG, ask(stream=True), delivery)
-    assert as_played(made) == as_played(long_way(made))
+    assert as_played(made.in_short()) == as_played(made)
     assert max(len(step.data) for step in made if isinstance(step, Write)) <= SLICE_BYTES
 
 
 def test_the_short_way_is_taken_and_makes_few_writes() -> None:
     made = plan(Reply(content="one two three four"), ask(stream=True))
-    assert len(list(made)) == 4, "head, events, last chunk, end"
-    assert len(long_way(made)) > 8
+    assert len(list(made.in_short())) == 4, "head, events, last chunk, end"
+    assert len(list(made)) > 8
 
 
 def test_a_write_tells_the_number_of_its_last_event() -> None:
-    together = [step.event for step in plan(Reply(content="one two"), ask(stream=True)) if isinstance(step, Write)]
+    together = [
+        step.event for step in plan(Reply(content="one two"), ask(stream=True)).in_short() if isinstance(step, Write)
+    ]
     assert together == [4, None], "role, two tokens, finish and done"
-    alone = [step.event for step in plan(Reply(content="one two"), ask(stream=True), EVENT) if isinstance(step, Write)]
+    alone = [
+        step.event
+        for step in plan(Reply(content="one two"), ask(stream=True), EVENT).in_short()
+        if isinstance(step, Write)
+    ]
     assert alone == [0, 1, 2, 3, 4, None]
 
 
@@ -110,9 +114,9 @@ def test_a_write_tells_the_number_of_its_last_event() -> None:
 def test_what_is_not_plain_goes_the_long_way(delivery: Delivery, more: dict[str, Any]) -> None:
     reply = Reply(choices=(Choice(content="one two three four"),))
     made = plan(reply, ask(stream=True, **more), delivery)
-    assert list(made) == long_way(made)
+    assert list(made.in_short()) == list(made)
 
 
 def test_a_token_that_may_be_cut_in_slices_goes_the_long_way() -> None:
     made = plan(Reply(pieces=("x" * (MAX_PIECE + 1),)), ask(stream=True))
-    assert list(made) == long_way(made)
+    assert list(made.in_short()) == list(made)
