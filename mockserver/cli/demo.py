@@ -18,6 +18,7 @@ from mockserver.cli.terminal import tell
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from openai.types.chat.chat_completion_chunk import ChatCompletionChunk, Choice
 
 EXAMPLES = """\b
 [bold]Exit codes[/bold]
@@ -96,9 +97,10 @@ def show_stream(client: "OpenAI") -> None:
     chunks = []
     for chunk in client.chat.completions.create(model=MODEL, messages=_say(SUM), temperature=0, stream=True):
         print(chunk)
-        print(chunk.choices[0].delta.content)
+        print(_only_choice(chunk).delta.content)
         print(ROW, flush=True)
         chunks.append(chunk)
+    _expect("more chunks than one", True, len(chunks) > 1)
     first, *between, last = [chunk.choices[0] for chunk in chunks]
     _expect("the first delta", ("assistant", "", None), (first.delta.role, first.delta.content, first.finish_reason))
     _expect("a text in every delta between", True, bool(between) and all(choice.delta.content for choice in between))
@@ -110,10 +112,10 @@ def show_stream(client: "OpenAI") -> None:
 def show_times(client: "OpenAI") -> None:
     """3. How much time is saved by streaming a chat completion"""
     start_time = time.monotonic()
-    collected: list[tuple[float, str | None]] = []
+    chunk_time, collected = 0.0, list[tuple[float, str | None]]()
     for chunk in client.chat.completions.create(model=MODEL, messages=_say(COUNT), temperature=0, stream=True):
         chunk_time = time.monotonic() - start_time
-        chunk_message = chunk.choices[0].delta.content
+        chunk_message = _only_choice(chunk).delta.content
         collected.append((chunk_time, chunk_message))
         print(f"Message received {chunk_time:.2f} seconds after request: {chunk_message}", flush=True)
     print(f"Full response received {chunk_time:.2f} seconds after request")
@@ -135,10 +137,11 @@ def show_usage(client: "OpenAI") -> None:
         print(f"choices: {chunk.choices}\nusage: {chunk.usage}")
         print(ROW, flush=True)
         chunks.append(chunk)
+    _expect("more chunks than one", True, len(chunks) > 1)
     *others, last = chunks
-    _expect("usage of all chunks but the last", {None}, {chunk.usage for chunk in others})
+    _expect("usage of all chunks but the last", [None] * len(others), [chunk.usage for chunk in others])
     _expect("choices of the last chunk", [], last.choices)
-    tokens = sum(bool(chunk.choices[0].delta.content) for chunk in others)
+    tokens = sum(bool(_only_choice(chunk).delta.content) for chunk in others)
     usage = last.usage
     _expect("completion tokens", tokens, usage and usage.completion_tokens)
     _expect("total tokens", usage and usage.prompt_tokens + tokens, usage and usage.total_tokens)
@@ -146,6 +149,11 @@ def show_usage(client: "OpenAI") -> None:
 
 def _say(text: str) -> Any:
     return [{"role": "user", "content": text}]
+
+
+def _only_choice(chunk: "ChatCompletionChunk") -> "Choice":
+    _expect("how many choices a chunk has", 1, len(chunk.choices))
+    return chunk.choices[0]
 
 
 def _title(number: int, step: Callable[..., None]) -> None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,31 @@ def test_other_counts_are_found(server: MockServer, client: OpenAI, usage: dict[
     server.add({"name": "other", "match": SUM, "reply": {"content": "Two.", "usage": usage}})
     with pytest.raises(demo.DeviationError, match=f"^{what}$"):
         demo.show_usage(client)
+
+
+CUT = {"faults": [{"fault": "truncate", "at": {"before_event": 0}}]}
+
+
+@pytest.mark.parametrize(
+    ("delivery", "show", "what"),
+    [
+        ({"quirks": ["usage-missing"]}, demo.show_usage, "choices of the last chunk"),
+        ({"dialect": "mistral"}, demo.show_usage, "choices of the last chunk"),
+        ({"dialect": "groq"}, demo.show_usage, "usage of all chunks but the last"),
+        ({"dialect": "azure"}, demo.show_usage, "how many choices a chunk has"),
+        ({"dialect": "azure"}, demo.show_stream, "how many choices a chunk has"),
+        (CUT, demo.show_stream, "more chunks than one: expected True, got False"),
+        (CUT, demo.show_usage, "more chunks than one: expected True, got False"),
+        (CUT, demo.show_times, "the joined text"),
+    ],
+)
+def test_a_stream_of_another_shape_is_a_deviation_and_no_bug(
+    server: MockServer, client: OpenAI, delivery: dict[str, Any], show: Callable[[OpenAI], None], what: str
+) -> None:
+    for name, match in (("sum", SUM), ("count", COUNT)):
+        server.add({"name": name, "match": match, "reply": "Two.", "delivery": delivery})
+    with pytest.raises(demo.DeviationError, match=f"^{what}"):
+        show(client)
 
 
 def test_a_deviation_is_one_line_and_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
