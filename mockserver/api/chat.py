@@ -45,7 +45,7 @@ def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
         check_model(service, request.model)
         if service.settings.strict:
             raise RequestError(
-                f"No scenario matches this request, and the server is strict. {matched.why}.",
+                f"No scenario matches this request, and the server is strict: {matched.why}.",
                 status=404,
                 code="no_scenario_matches",
             )
