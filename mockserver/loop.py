@@ -42,6 +42,8 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens on `host` and `port` (0: a free one). Raises `StartError` with the system's reason."""
+    if not 0 <= port <= 65_535:  # the system would take what is left of it in 16 bits
+        raise StartError(f"cannot listen on port {port}: expected 0 to 65535")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)

@@ -54,6 +54,8 @@ def build_service(
         raise UsageError(f"time_scale: expected 0 or more, got {time_scale}")
     if api_key == "":
         raise UsageError("api_key: expected a key that is not empty; leave it out where any will do")
+    if isinstance(models, str):
+        raise UsageError(f"models: expected a list of names, got the text {models!r}")
     given, known_models = _collect(sources)
     settings = Settings(
         api_key=api_key,
@@ -83,7 +85,7 @@ class MockServer:
     matches gets a 404. `clock`, `ids`, `seed` decide everything that varies: the same ones give the same bytes.
     `get_bodies` says what a GET of a scenario's URL asks, by the scenario's name; `endpoints` are paths of your own.
 
-    Raises `ScenarioError` for a wrong scenario, `StartError` where it cannot listen.
+    Raises `ScenarioError` for a wrong scenario, `UsageError` for another wrong argument, `StartError` where it cannot listen.
     """
 
     def __init__(
@@ -238,6 +240,8 @@ def _collect(given: Iterable[Source]) -> tuple[list[Scenario], tuple[str, ...]]:
             file = load_scenarios([one])
             scenarios += file.scenarios
             models += file.models
-        else:
+        elif isinstance(one, Scenario | Mapping):
             scenarios.append(read_scenario(one))
+        else:
+            raise UsageError(f"expected a file, a folder, a Scenario or a mapping, got {one!r}")
     return scenarios, models

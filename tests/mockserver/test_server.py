@@ -4,11 +4,12 @@ import math
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from mockserver import ScenarioError, UsageError
+from mockserver import ScenarioError, StartError, UsageError
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer, build_service
 from tests.support import RawClient, chat, open_descriptors, wait_until
@@ -141,6 +142,28 @@ def test_a_tokenizer_may_be_a_function() -> None:
 def test_a_time_scale_that_is_no_stretch_is_refused(scale: float) -> None:
     with pytest.raises(UsageError, match="time_scale: expected 0 or more, got"):
         build_service(time_scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("sources", "options", "told"),
+    [
+        ((3,), {}, "expected a file, a folder, a Scenario or a mapping, got 3"),
+        ((None,), {}, "expected a file, a folder, a Scenario or a mapping, got None"),
+        ((["a.yaml"],), {}, r"expected a file, a folder, a Scenario or a mapping, got \['a.yaml'\]"),
+        ((), {"models": "gpt-4o"}, "models: expected a list of names, got the text 'gpt-4o'"),
+    ],
+)
+def test_what_is_no_scenario_and_no_list_of_models_is_refused(
+    sources: tuple[Any, ...], options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UsageError, match=f"^{told}$"):
+        MockServer(*sources, **options)
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, 70_000])
+def test_a_number_that_is_no_port_is_refused(port: int) -> None:
+    with pytest.raises(StartError, match=f"^cannot listen on port {port}: expected 0 to 65535$"):
+        MockServer(port=port).start()
 
 
 def test_an_empty_key_is_refused() -> None:
