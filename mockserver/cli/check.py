@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 [bold]Examples[/bold]
-  mockserver check --consumer openai-python            a well-known one, as it is installed beside this package
+  mockserver check --consumer openai-python       the SDK beside this package
   mockserver check --consumer litellm --python ~/app/.venv/bin/python
-  mockserver check -- node my-consumer.mjs             a program of your own
-  mockserver check --run 'cut-*' -- node my-consumer.mjs
-  mockserver check --scenario found.yaml -- ./consumer  scenarios of your own in place of the cases
-  mockserver check --url --port 8001                   for a page or a phone: it asks and posts what it got
-  mockserver check --html report.html --junit report.xml --jobs 4 -- ./consumer
+  mockserver check -- node consumer.mjs           a program of your own
+  mockserver check --run 'cut-*' -- node consumer.mjs
+  mockserver check --scenario found.yaml -- node consumer.mjs
+  mockserver check --url --port 8001              for a page, or a phone
+  mockserver check --html report.html --junit report.xml -- node consumer.mjs
 
 \b
 [bold]Exit codes[/bold]

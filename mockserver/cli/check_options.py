@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-Command = Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND...", help="The consumer's program.")]
+Command = Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND", help="The consumer's program.")]
 Consumer = Annotated[
     str | None, typer.Option(metavar="NAME", help="A consumer that an adapter is ready for, in place of COMMAND.")
 ]
