@@ -16,6 +16,9 @@ from mockserver.steps import End, Head, Step, Write
 
 Level = Literal["broken", "departure"]
 
+_WITHOUT_CONTENT = (204, 205)
+"""RFC 9110 15.3.5, 15.3.6: No Content; Reset Content, with which "a server MUST NOT generate content"."""
+
 FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
 
 
@@ -40,8 +43,8 @@ def lint_steps(steps: Iterable[Step]) -> list[Finding]:
     ended = bool(played) and isinstance(played[-1], End)
     findings: list[Finding] = []
     try:
-        headers, body = _read_message(raw, ended)
-        findings += _lint_headers(headers)
+        status, headers, body = _read_message(raw, ended)
+        findings += _lint_head(status, headers)
         text = _decode(body).removeprefix("\ufeff")
     except _BrokenError as error:
         return [*findings, error.finding]
@@ -64,8 +67,8 @@ class _BrokenError(Exception):
         self.finding = Finding("broken", rule, message)
 
 
-def _read_message(raw: bytes, ended: bool) -> tuple[dict[str, str], bytes]:
-    """The headers and the decoded body of an HTTP message. Raises `_BrokenError`."""
+def _read_message(raw: bytes, ended: bool) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and decoded body of an HTTP message. Raises `_BrokenError`."""
     headers: dict[str, str] = {}
     while True:  # interim responses stand in front
         head, blank, raw = raw.partition(b"\r\n\r\n")
@@ -75,12 +78,13 @@ def _read_message(raw: bytes, ended: bool) -> tuple[dict[str, str], bytes]:
         if not re.fullmatch(r"HTTP/1\.[01] \d{3} [^\r\n]*", lines[0]):
             raise _BrokenError("RFC 9112 4", f"not a status line: {lines[0]!r}")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-        if not lines[0].split(" ")[1].startswith("1"):
+        status = int(lines[0].split(" ")[1])
+        if status >= 200:
             break
-    if not lines[0].split(" ")[1] == "200":
-        raise _BrokenError("RFC 9110 15", f"the status is not 200: {lines[0]!r}")
+    if not 200 <= status < 300 or status in _WITHOUT_CONTENT:
+        raise _BrokenError("RFC 9110 15", f"the status is none of an answer with content: {lines[0]!r}")
     body = _unframe(headers, raw, ended)
-    return headers, _uncode(headers.get("content-encoding", "identity"), body)
+    return status, headers, _uncode(headers.get("content-encoding", "identity"), body)
 
 
 def _unframe(headers: Mapping[str, str], raw: bytes, ended: bool) -> bytes:
@@ -138,7 +142,9 @@ def _uncode(coding: str, body: bytes) -> bytes:
     return body
 
 
-def _lint_headers(headers: Mapping[str, str]) -> Iterator[Finding]:
+def _lint_head(status: int, headers: Mapping[str, str]) -> Iterator[Finding]:
+    if status != 200:
+        yield Finding("departure", "OpenAI", f"the status is {status}, not 200")
     kind = headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() != "text/event-stream":
         yield Finding("departure", "WHATWG HTML 9.2.2", f"the content type is {kind!r}, not text/event-stream")

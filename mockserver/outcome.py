@@ -89,6 +89,10 @@ def expect(stream: Stream) -> Expected:
         rights.append((delivery.raw.right, "the raw stream"))
     if not delivery.framing.final_blank_line:
         rights.append((_right_of_open_end(stream, hidden), "the missing blank line"))
+    if (
+        delivery.http.status == 205
+    ):  # RFC 9110 15.3.6: "a server MUST NOT generate content"; who reads it all the same has it
+        rights.append(("either", "status 205"))
     if _is_refused(stream):
         rights.append(("error", f"status {delivery.http.status}"))
     if not stream.request.include_usage or (delivery.raw is not None and not _tells_usage(stream)):

@@ -8,6 +8,7 @@ because `created` and `Date` change with it.
 import re
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
+from itertools import islice, takewhile
 from operator import add
 
 from mockserver.ids import OPENAI_IDS, make_id
@@ -18,6 +19,9 @@ from mockserver.steps import Head, Step, Write
 
 MAX_TEMPLATES = 64
 """How many templates are kept; all go when there are more."""
+
+_LONG_MEASURE = 8
+"""Of how many writes without bytes in front, while its length is measured, a plan is too large."""
 
 MAX_BYTES = 256 * 1024
 """The largest answer of which a template is kept."""
@@ -93,6 +97,9 @@ def make_template(make_plan: Callable[[Terms], Plan], terms: Terms) -> Template 
         return gaps.setdefault(prefix + suffix, _Gap(prefix, suffix, own)).mark.decode()
 
     plan = make_plan(replace(terms, ids=mark))
+    front = takewhile(lambda step: isinstance(step, Write) and not step.data, islice(plan, _LONG_MEASURE))
+    if len(list(front)) == _LONG_MEASURE:  # it is so long that its length is measured in turns with other streams
+        return None
     steps, size = [], 0
     for step in _join(plan):
         size += len(getattr(step, "data", b""))

@@ -94,10 +94,16 @@ def explain(
 
 
 def _explain_scenario(scenario: Any) -> Iterator[str]:
+    import json
+
+    from mockserver.cli.show import DEFAULT_REQUEST, plan_answer, tell_right
     from mockserver.loading import dump_scenarios
+    from mockserver.request import parse_request
     from mockserver.scenario import ScenarioFile
 
     yield f"{scenario.name}, a scenario. {scenario.description}".rstrip()
+    request = parse_request(json.dumps(DEFAULT_REQUEST).encode())
+    yield from tell_right(plan_answer(scenario, scenario.turn(0), request))
     yield ""
     yield dump_scenarios(ScenarioFile((scenario,))).rstrip()
 
@@ -130,14 +136,13 @@ def _explain_fault(kind: Any) -> Iterator[str]:
 
     example = kind()
     yield f"{kind.__struct_config__.tag}, a fault on the arrow of {kind.arrow}: {_first_line(kind)}"
-    if kind.sent_by:
-        yield f"Who sends it: {kind.sent_by}."
+    yield f"Who sends it: {kind.sent_by}."
     yield f"A right consumer, with the options as they stand by default, {RIGHTS[example.right]}."
     yield "Options:"
     schema = msgspec.json.schema(kind, schema_hook=_schema)
     for name, option in schema["$defs"][kind.__name__]["properties"].items():
         if name != "fault":
-            yield f"  {name:<12} {_option(option)}".rstrip()
+            yield f"  {name:<12} {_option(option, getattr(example, name))}".rstrip()
     yield from getattr(kind, "explanations", tuple)()
     yield "In a scenario file:"
     yield from _yaml({"delivery": {"faults": [{"fault": kind.__struct_config__.tag}]}})
@@ -149,13 +154,24 @@ def _schema(kind: type) -> dict[str, Any]:
     return shorthand_schema(kind)
 
 
-def _option(option: dict[str, Any]) -> str:
+def _option(option: dict[str, Any], default: Any) -> str:
     words = [option.get("description", "")]
     if "enum" in option:
         words.append("One of " + ", ".join(map(str, option["enum"])) + ".")
-    if "default" in option and option["default"] not in (None, ""):
-        words.append(f"Default: {str(option['default'])[:60]!r}.")
+    if default not in (None, "", ()) and "Default:" not in words[0]:
+        words.append(f"Default: {_flow(default)}.")
     return " ".join(word for word in words if word)
+
+
+def _flow(value: Any) -> str:
+    """A value as a file writes it, in one line."""
+    import msgspec
+    import yaml
+
+    from mockserver.shorthand import encode_shorthand
+
+    plain = msgspec.to_builtins(value, enc_hook=encode_shorthand)
+    return str(yaml.safe_dump(plain, default_flow_style=True, width=1000)).removesuffix("...\n").strip()
 
 
 def _yaml(value: Any) -> Iterator[str]:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec.structs import replace
 
 from mockserver.cli.terminal import tell
 
 if TYPE_CHECKING:
     from mockserver.plan import Plan
     from mockserver.request import ChatRequest
+    from mockserver.scenario import Scenario, Turn
     from mockserver.steps import Step
 
 LIMIT = 200
@@ -85,18 +87,15 @@ class _Shown:
     is_endless: bool
 
 
-def _make_plan(scenario: str, files: list[str], request: str | None, seed: int, turn: int, as_cut: bool) -> _Shown:
+def _make_plan(name: str, files: list[str], request: str | None, seed: int, turn: int, as_cut: bool) -> _Shown:
     """The plan, and with `as_cut` its bytes in the writes that the scenario tells."""
-    from msgspec.structs import replace
-
     from mockserver.cli.finding import find_scenario
     from mockserver.dialects import resolve_dialect
     from mockserver.errors import RequestError, UsageError
-    from mockserver.plan import Terms, plan_turn
     from mockserver.request import parse_request
     from mockserver.writes import Writes
 
-    found = find_scenario(scenario, files)
+    scenario = find_scenario(name, files)
     try:
         body = Path(request).read_bytes() if request else json.dumps(DEFAULT_REQUEST).encode()
     except OSError as error:
@@ -105,14 +104,24 @@ def _make_plan(scenario: str, files: list[str], request: str | None, seed: int, 
         asked = parse_request(body)
     except RequestError as error:
         raise UsageError(f"the request {request} would be refused: {error}") from error
-    own_seed = found.seed if found.seed is not None else seed
-    terms = Terms(seed=f"{own_seed}/{found.name}/{asked.fingerprint}", ordinal=turn - 1, wall_s=1_700_000_000.0)
-    answer = found.turn(turn - 1)
+    answer = scenario.turn(turn - 1)
     delivery = resolve_dialect(answer.delivery)
     if not as_cut:
         answer = replace(answer, delivery=replace(delivery, writes=Writes()))
     is_endless = any(fault.is_endless for fault in delivery.faults)
-    return _Shown(plan_turn(answer, asked, terms), asked, found.name, own_seed, is_endless)
+    own_seed = scenario.seed if scenario.seed is not None else seed
+    plan = plan_answer(scenario, answer, asked, own_seed, turn - 1)
+    return _Shown(plan, asked, scenario.name, own_seed, is_endless)
+
+
+def plan_answer(
+    scenario: "Scenario", answer: "Turn", request: "ChatRequest", seed: int = 0, ordinal: int = 0
+) -> "Plan":
+    """The plan that a server makes of an answer of a scenario, at a moment that is always the same."""
+    from mockserver.plan import Terms, plan_turn
+
+    key = f"{seed}/{scenario.name}/{request.fingerprint}"
+    return plan_turn(answer, request, Terms(seed=key, ordinal=ordinal, wall_s=1_700_000_000.0))
 
 
 def _visible(plan: "Plan") -> "Iterator[Step]":
@@ -130,6 +139,11 @@ def render_plan(plan: "Plan", limit: int = LIMIT) -> Iterator[str]:
         yield from _render_step(step)
     if next(steps, None) is not None:
         yield f"… there is more: --limit says how many steps are shown (now {limit}), 0 shows all"
+    yield from tell_right(plan)
+
+
+def tell_right(plan: "Plan") -> Iterator[str]:
+    """What a right consumer reports of a stream, in a line; nothing where there is none."""
     if plan.stream is not None:
         from mockserver.outcome import expect
 

@@ -117,6 +117,7 @@ class BadUtf8(_Unnoticed, frozen=True, tag="bad_utf8"):
 class Duplicate(_Unnoticed, frozen=True, tag="duplicate"):
     """The event comes twice."""
 
+    sent_by: ClassVar[str] = "proxies and queues that try again"
     harmless: ClassVar[tuple[str, ...]] = ("usage", "done")
 
     def strike(self, event: Event) -> Iterator[Event]:
@@ -127,6 +128,7 @@ class Duplicate(_Unnoticed, frozen=True, tag="duplicate"):
 class Drop(_Unnoticed, frozen=True, tag="drop"):
     """The event does not come."""
 
+    sent_by: ClassVar[str] = "proxies, queues that are full"
     harmless: ClassVar[tuple[str, ...]] = ("usage", "done")
 
     def hides_in(self, stream: Landmarks) -> tuple[str, ...]:
@@ -140,6 +142,8 @@ class Drop(_Unnoticed, frozen=True, tag="drop"):
 
 class Swap(_Unnoticed, frozen=True, tag="swap"):
     """The event and the one after it change places; the last one has none to change with."""
+
+    sent_by: ClassVar[str] = "queues with several workers"
 
     def right_in(self, stream: Landmarks) -> Right:
         number = stream.number(self.event)

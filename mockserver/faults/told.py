@@ -71,6 +71,7 @@ class ToldError(Fault, frozen=True, tag="error_event"):
     """The server tells an error in the stream, under status 200."""
 
     arrow: ClassVar[FaultArrow] = "events"
+    sent_by: ClassVar[str] = "OpenAI and nearly everybody, each in a shape of their own"
     shape: Annotated[Shape, Meta(description="How it is told: see `mockserver explain error_event`.")] = "object"
     at: Annotated[
         Place,

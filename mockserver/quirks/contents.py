@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mockserver.chunks import Chunk
-from mockserver.quirks.quirk import Quirk, drop, drop_null, each_choice, each_delta, put, put_missing
+from mockserver.quirks.quirk import Bend, Quirk, drop, drop_null, each_choice, each_delta, put, put_missing
 
 _CALLS = ("tool_calls", "function_call")
 
@@ -25,20 +25,25 @@ def _role_with_content(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
             yield chunk
 
 
-def _role_alone(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """Let the first delta say the role and that there is a content, and a tool call begin in the next one."""
-    for chunk in chunks:
-        if chunk.kind != "role":
+def _role_alone(content: str | None) -> Bend:
+    """Let the first delta say the role and, where it has no content, this one; and a tool call begin in the next one."""
+
+    def bend(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        for chunk in chunks:
+            if chunk.kind != "role":
+                yield chunk
+                continue
+            choice = chunk.data["choices"][0]
+            delta = choice["delta"]
+            calls = {key: delta.pop(key) for key in _CALLS if key in delta}
+            if delta.get("content") is None and delta.get("refusal") != "":
+                delta["content"] = content
+            begin = Chunk({**chunk.data, "choices": [{**choice, "delta": calls}]}, chunk.due_s, "delta")
             yield chunk
-            continue
-        choice = chunk.data["choices"][0]
-        calls = {key: choice["delta"].pop(key) for key in _CALLS if key in choice["delta"]}
-        if choice["delta"].get("content") is None and choice["delta"].get("refusal") != "":
-            choice["delta"]["content"] = ""
-        begin = Chunk({**chunk.data, "choices": [{**choice, "delta": calls}]}, chunk.due_s, "delta")
-        yield chunk
-        if calls:
-            yield begin
+            if calls:
+                yield begin
+
+    return bend
 
 
 def _null_content(delta: dict[str, Any]) -> None:
@@ -68,7 +73,9 @@ def _cumulate(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 TABLE = (
     Quirk("role-alone", 'the first delta says role and content: "", and no more, before a single tool call too',
-          "vLLM, DeepSeek, Mistral, Groq, llama.cpp", _role_alone),
+          "vLLM, DeepSeek, Mistral, llama.cpp", _role_alone("")),
+    Quirk("role-alone-null", "the first delta says the role and no more but a content, which is null before a tool call",
+          "Groq", _role_alone(None)),
     Quirk("role-with-content", "the first text comes with the role, in one delta", "Ollama, OpenRouter, Gemini",
           _role_with_content),
     Quirk("role-repeated", "role: assistant stands in every delta", "Ollama, OpenRouter, Gemini, many small servers",
@@ -76,7 +83,7 @@ TABLE = (
     Quirk("role-missing", "no delta has a role", "open-webui, small servers", each_delta(drop("role"))),
     Quirk("role-empty", 'role is "" in every delta', "SGLang, GLM servers", each_delta(put("role", ""))),
     Quirk("role-null", "role is null in every delta", "SGLang, GLM servers", each_delta(put("role", None))),
-    Quirk("content-null-first", "the first delta says content: null", "Azure, llama.cpp, Groq before tool calls",
+    Quirk("content-null-first", "the first delta says content: null", "Azure, llama.cpp",
           each_delta(_null_content, "role")),
     Quirk("content-missing-first", "the first delta has a role and no content", "old Azure, small servers",
           each_delta(_drop_empty_content, "role")),

@@ -233,6 +233,8 @@ def test_mistral() -> None:
     role, calls = chunks_of("mistral", CALLS)
     assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert calls["choices"][0]["finish_reason"] == "tool_calls"
+    assert list(calls["choices"][0]["delta"]) == ["content", "tool_calls"]
+    assert calls["choices"][0]["delta"]["content"] is None
     assert [list(call) for call in calls["choices"][0]["delta"]["tool_calls"]] == [["id", "function", "index"]] * 2
     assert all(re.fullmatch("[A-Za-z0-9]{9}", call["id"]) for call in calls["choices"][0]["delta"]["tool_calls"])
 
@@ -262,6 +264,13 @@ def test_groq() -> None:
     assert chunks[-1]["usage"] == chunks[-2]["x_groq"]["usage"]
     call = chunks_of("groq", CALLS)[1]["choices"][0]["delta"]["tool_calls"][0]
     assert list(call) == ["id", "type", "function", "index"]
+    assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert chunks_of("groq", CALLS)[0]["choices"][0]["delta"] == {"role": "assistant", "content": None}
+
+
+@pytest.mark.parametrize("name", ["groq", "openrouter"])
+def test_some_say_no_charset(name: str) -> None:
+    assert load_dialects()[name].delivery.http.headers["Content-Type"] == "text/event-stream"
 
 
 # A delivery that names one

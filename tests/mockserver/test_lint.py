@@ -77,7 +77,10 @@ MESSAGES: list[tuple[str, str, list[Step]]] = [
     # the rule, a part of what is said, the answer
     ("RFC 9112 2.1", "the head is not complete", [Head(0.0, HEAD), End(0.0)]),
     ("RFC 9112 4", "not a status line: 'HTTP/2 200'", message(head=b"HTTP/2 200\r\n")),
-    ("RFC 9110 15", "the status is not 200", message(head=b"HTTP/1.1 204 No Content\r\n")),
+    ("RFC 9110 15", "none of an answer with content", message(head=b"HTTP/1.1 204 No Content\r\n")),
+    ("RFC 9110 15", "none of an answer with content", message(head=b"HTTP/1.1 205 Reset Content\r\n")),
+    ("RFC 9110 15", "none of an answer with content", message(head=b"HTTP/1.1 304 Not Modified\r\n")),
+    ("RFC 9110 15", "none of an answer with content", message(head=b"HTTP/1.1 500 \r\n")),
     ("RFC 9112 8", "the answer does not end", message(last=Hold(0.0))),
     ("RFC 9112 8", "the answer does not end", []),
     ("RFC 9112 8", "Content-Length is 5", message(head=HEAD + b"Content-Length: 5\r\n")),
@@ -104,6 +107,11 @@ def test_what_breaks_the_message_is_one_finding_that_names_the_rule(rule: str, s
     if steps:
         assert finding.rule == rule
         assert said in finding.message
+
+
+def test_another_status_of_success_is_a_departure() -> None:
+    [finding] = lint_steps(message(head=HEAD.replace(b"200 OK", b"201 Created")))
+    assert str(finding) == "departure: the status is 201, not 200 (OpenAI)"
 
 
 def test_another_content_type_is_a_departure() -> None:

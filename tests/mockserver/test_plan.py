@@ -21,8 +21,9 @@ from mockserver.reply import Reply
 from mockserver.request import ChatRequest
 from mockserver.scenario import Delivery, ErrorReply, Turn
 from mockserver.shorthand import Size
-from mockserver.steps import Abort, End, HalfClose, Head, Hold, Write
+from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write
 from mockserver.stream import Stream
+from mockserver.template import make_template
 from mockserver.timing import Timing
 from mockserver.writes import Writes
 from tests.mockserver import delivery_strategies
@@ -265,6 +266,29 @@ def test_while_a_length_is_measured_others_have_their_turn(fault: Fault, mode: s
     head, _, body = data_of(steps).partition(b"\r\n\r\n")
     assert b"\r\nContent-Length: %d\r\n" % len(body) in head
     assert steps[len(front)].due_s == 0.0, "which takes no time of the plan's"
+
+
+def test_of_a_plan_whose_length_takes_long_to_measure_no_template_is_made() -> None:
+    """That would measure all of it at once, while every other stream waits."""
+    asked = 0
+
+    def make(terms: Terms) -> Plan:
+        plan = make_plan(ManyChunks(count=100_000), delivery={"http": {"transfer": "length"}}, terms=terms)
+
+        def steps() -> Iterator[Step]:
+            nonlocal asked
+            for step in plan:
+                asked += 1
+                yield step
+
+        return Plan(200, steps, plan.stream)
+
+    assert make_template(make, Terms()) is None
+    assert asked < 10
+    assert (
+        make_template(lambda terms: make_plan(delivery={"http": {"transfer": "length"}}, terms=terms), Terms())
+        is not None
+    )
 
 
 def test_an_answer_to_http_1_0_has_neither_chunks_nor_interim_responses() -> None:

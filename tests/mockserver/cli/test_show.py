@@ -23,6 +23,7 @@ from mockserver.plan import Terms, plan_turn
 from mockserver.quirks import QUIRKS
 from mockserver.request import parse_request
 from mockserver.scenario import Scenario
+from mockserver.steps import Write
 from mockserver.strategies import as_file, faults, scenarios
 
 SCENARIO = """
@@ -117,7 +118,31 @@ def test_explain_tells_of_each_what_it_does(name: str, capsys: pytest.CaptureFix
     printed = capsys.readouterr().out
     assert printed.startswith(f"{name}, a ")
     if name in QUIRKS or name in FAULTS:
+        assert re.search("^Who sends it: [^.]+", printed, re.M)
         assert "A right consumer" in printed
+
+
+def test_explain_tells_of_a_scenario_what_a_right_consumer_reports(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "cut", file]) == 0
+    assert "\nA right consumer reports: an error, because of reset.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("endless", "at           Where. Default: after_headers."),
+        ("large_event", "at           Where. Default: {before_event: 1}."),
+        ("swap", "event        Which event. Default: 1."),
+        ("reset", "drain        Whether what was written is delivered first. Default: true."),
+        ("endless", "every        One unit each so often. Default: as fast as they are taken."),
+        ("other_body", "text         Any other body, in place of these."),
+    ],
+)
+def test_explain_tells_what_an_option_is_by_default(name: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", name]) == 0
+    assert f"\n  {line}\n" in capsys.readouterr().out
 
 
 def test_bytes_that_do_not_print_are_escaped_and_no_two_look_the_same() -> None:
@@ -216,7 +241,7 @@ def test_the_form_for_machines_has_every_step_and_byte_of_the_plan(scenario: Sce
     request = parse_request(json.dumps(told["request"]).encode())
     terms = Terms(f"{seed}/generated/{request.fingerprint}", wall_s=1_700_000_000.0)
     plan = plan_turn(scenario.turn(0), request, terms)
-    steps = list(plan)
+    steps = [step for step in plan if not isinstance(step, Write) or step.data]
     assert [step["step"] for step in told["steps"]] == [type(step).__name__.lower() for step in steps]
     assert [step["due_ms"] for step in told["steps"]] == [round(step.due_s * 1000, 3) for step in steps]
     for shown, step in zip(told["steps"], steps, strict=True):
