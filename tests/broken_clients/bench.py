@@ -1,20 +1,41 @@
-"""Judges clients in this process: the same judgement as `mockserver check` makes of a program, without starting one."""
+"""Judges clients in this process: the same judgement as `mockserver check` makes of a program, without starting one.
+
+Many are judged at once, for most of a case is waiting: each client has an own copy of its case, under an own URL, so that none
+sees what another has asked.
+"""
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self, cast
+from dataclasses import dataclass
+from typing import Any, cast
 
+import httpx2
+from msgspec.structs import replace
+
+from client.consumer import Case as Line
+from client.consumer import run_case
 from mockserver.conformance import Case
 from mockserver.conformance.consumer import Hello, Program, Report
 from mockserver.conformance.run import Judge, Options, Result, serve_cases
-from mockserver.server import MockServer
 from tests.broken_clients.variations import Ask, close
 
-TIME_LIMIT_S = 4.0
-"""How long a client that is late may take before it counts as hanging; of a good one nothing takes nearly as long."""
+TIME_LIMIT_S = 20.0
+"""How long a client may take for a case before it counts as hanging: far longer than any that is not hanging takes."""
+
+AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A client, and the cases that it is to play, one after the other."""
+
+    name: str
+    ask: Ask
+    cases: Sequence[Case]
+    time_limit_s: float = TIME_LIMIT_S
 
 
 class Hand:
@@ -35,7 +56,7 @@ class Hand:
             except BaseException as error:
                 raised.append(error)
 
-        thread = threading.Thread(target=answer, name="client", daemon=True)
+        thread = threading.Thread(target=answer, name=f"a client, in {line['case']},", daemon=True)
         thread.start()
         thread.join(time_limit_s)
         took_s = time.monotonic() - started
@@ -47,32 +68,40 @@ class Hand:
         return Report("answer", answers[0], (), took_s)
 
 
-class Bench:
-    """A server that plays some cases, as a context manager, and clients judged by them."""
+def judge_players(players: Iterable[Player], at_once: int = AT_ONCE) -> dict[tuple[str, str], Result]:
+    """The results by client and case. Nothing is left running, not even the clients that hung."""
+    turns = [
+        (player, [(case.id, replace(case, id=f"{case.id}--{number}")) for case in player.cases])
+        for number, player in enumerate(players)
+    ]
+    late: list[threading.Thread] = []
+    results: dict[tuple[str, str], Result] = {}
 
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self.cases = {case.id: case for case in cases}
-        self.server: MockServer = serve_cases(cases)
-        self._late: list[threading.Thread] = []
+    def play(turn: tuple[Player, list[tuple[str, Case]]]) -> None:
+        player, cases = turn
+        judge = Judge(server, Hello(player.name), Options(time_limit_s=player.time_limit_s))
+        hand = cast(Program, Hand(player.ask, late.append))
+        for id, case in cases:
+            results[player.name, id] = judge(hand, case)
 
-    def __enter__(self) -> Self:
-        self.server.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.server.stop()  # which ends every connection, and so the clients that wait for more
-        for thread in self._late:
-            thread.join(10)
-            assert not thread.is_alive(), "a client goes on though its server is gone"
-
-    def judge(self, ask: Ask, case_id: str, time_limit_s: float = TIME_LIMIT_S) -> Result:
-        """The verdict on one case."""
-        case = self.cases[case_id]
-        self.server.reset()  # a sequence begins anew for each client
-        judge = Judge(self.server, Hello("client"), Options(time_limit_s=time_limit_s))
-        result = judge(cast(Program, Hand(ask, self._late.append)), case)
+    server = serve_cases([case for _, cases in turns for _, case in cases])
+    with server, ThreadPoolExecutor(at_once, thread_name_prefix="player") as executor:
+        list(executor.map(play, turns))
+    # The server's end has ended every connection, and so the clients that waited for more.
+    for thread in late:
+        thread.join(10)
+        assert not thread.is_alive(), f"{thread.name} goes on though its server is gone"
+    for player, _ in turns:
         with suppress(OSError):
-            close(ask)
-        return result
+            close(player.ask)
+    return results
+
+
+def as_ask(http: httpx2.Client) -> Ask:
+    """The reference client, by one HTTP client kept for all its lines."""
+
+    def ask(line: Mapping[str, Any]) -> dict[str, Any]:
+        case = Line(**{key: value for key, value in line.items() if key in Line.__struct_fields__})
+        return {"case": line["case"], **run_case(case, http, lambda _: None)}
+
+    return ask

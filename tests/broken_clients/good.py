@@ -95,6 +95,9 @@ def send(line: Mapping[str, Any]) -> Wire:
     try:
         wire.socket.sendall(head.encode() + body)
         wire.unread = wire.need()
+    except TimeoutError:
+        wire.socket.close()
+        raise
     except (Again, ConnectionError) as error:
         wire.socket.close()
         if kept is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import yaml
@@ -47,11 +48,16 @@ def load_variations() -> Mapping[str, Variation]:
 
 
 @cache
-def load_ask(name: str) -> Ask:
-    """The function `ask` of a broken client, in a namespace of its own; `good` is the one that nothing is wrong with."""
+def compile_client(name: str) -> CodeType:
+    """A broken client by its name; `good` is the one that nothing is wrong with."""
     text = SOURCE.read_text("utf-8") if name == "good" else load_variations()[name].source()
+    return compile(text, f"{SOURCE.name} ({name})", "exec")
+
+
+def load_ask(name: str) -> Ask:
+    """The function `ask` of a client, in a namespace of its own, with connections of its own."""
     module: dict[str, Any] = {"__name__": f"broken_{name.replace('-', '_')}"}
-    exec(compile(text, f"{SOURCE.name} ({name})", "exec"), module)
+    exec(compile_client(name), module)
     ask: Ask = module["ask"]
     return ask
 
