@@ -45,3 +45,11 @@ def make_verdicts_report(name: str, version: str = "1.0", **verdicts: str) -> di
     """The report of a consumer on four cases, passed but where a verdict is told."""
     results = [make_result(case, verdicts.get(case.replace("-", "_"), "pass"), f"why {case}") for case in CASES]  # type: ignore[arg-type]
     return make_report(make_run(results, name, version, ["n"]))
+
+
+ROW: dict[str, Any] = {
+    "id": "crlf", "library": "tiny", "version": "1.0", "kind": "defect", "title": "CRLF is not read", "rule": "WHATWG",
+    "where": "tiny/sse.py:3", "cause": "it splits at LF.", "replay": "mockserver check --consumer tiny --run sse-crlf",
+    "cells": [{"consumers": ["tiny", "big"], "cases": ["sse-*"]}],
+}  # fmt: skip
+"""A row of a list of defects."""

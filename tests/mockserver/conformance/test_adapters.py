@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -373,14 +374,29 @@ def test_an_adapter_reads_a_few_cases_for_real(name: str) -> None:
     assert [result.case.id for result in run.results if result.verdict.name not in ("pass", "skip")] == []
 
 
-def test_a_page_of_chromium_reads_a_few_cases(tmp_path: Path) -> None:
+def test_a_page_of_chromium_reads_a_few_cases() -> None:
     skip_without(find_adapter("browser-fetch"))
     command = make_command(find_adapter("browser-fetch"), Environment())
     cases = choose_cases(load_cases(), ("plain", "sse-crlf", "error-object", "status-429", "cut-rst", "content-array"))
-    run = run_cases(command, cases, Options(env={"TMPDIR": str(tmp_path)}))
+    # Chromium makes sockets there, whose paths have to be short.
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_cases(command, cases, Options(env={"TMPDIR": folder}))
+        left_behind = list(Path(folder).glob("mockserver-*"))
     assert [result.verdict.name for result in run.results] == ["pass"] * len(cases)
     assert re.fullmatch(r"\d+(\.\d+)+", run.consumer.version)
-    assert list(tmp_path.glob("mockserver-*")) == [], "the browser's profile is left behind"
+    assert left_behind == [], "the browser's profile is left behind"
+
+
+def test_a_browser_that_ends_at_once_is_told(tmp_path: Path) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("no node")
+    browser = write_script(tmp_path / "chromium", "exit 7")
+    program = Program(make_command(find_adapter("browser-fetch"), Environment(browser=browser)))
+    try:
+        with pytest.raises(UsageError, match=r"chromium ended, code 7|EPIPE|ECONNRESET"):
+            program.start()
+    finally:
+        program.stop()
 
 
 def test_an_adapter_named_like_its_consumer_does_not_shadow_it(tmp_path: Path) -> None:

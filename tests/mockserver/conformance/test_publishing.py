@@ -20,9 +20,8 @@ from mockserver.conformance.publishing import (
 )
 from mockserver.conformance.report.data import make_report
 from mockserver.errors import UsageError
-from tests.mockserver.conformance.made import make_run, play
+from tests.mockserver.conformance.made import ROW, make_run, play
 from tests.mockserver.conformance.made import make_verdicts_report as made_report
-from tests.mockserver.conformance.test_defects import ROW
 
 
 def test_a_cell_is_told_where_it_is_no_pass() -> None:
@@ -92,7 +91,7 @@ def test_a_document_is_begun_where_there_is_none_and_not_guessed_at_where_the_ma
     write_docs({"groq": made_report("groq")}, tmp_path)
     assert BEGIN in (tmp_path / "conformance.md").read_text(encoding="utf-8")
     (tmp_path / "conformance.md").write_text("# Mine\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="between which the table goes"):
+    with pytest.raises(UsageError, match="between which goes what is made"):
         write_docs({"groq": made_report("groq")}, tmp_path)
 
 
