@@ -4,7 +4,7 @@ They are kept in `docs/conformance/defects.yaml`, written by hand, each verified
 the matrix that is no pass must be explained by a row; a row must explain a cell. The list in the documents is made of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
 from pathlib import Path
@@ -15,14 +15,18 @@ import yaml
 
 from mockserver.errors import UsageError
 
-Kind = Literal["defect", "weakness", "dialect", "choice"]
+Kind = Literal["defect", "weakness", "cost", "dialect", "choice"]
 
 KINDS: dict[Kind, str] = {
     "defect": "the standard or OpenAI's contract says otherwise",
-    "weakness": "a broken stream is not reported, though it can be known to be broken",
+    "weakness": "a broken answer is not reported, though it can be known to be broken",
+    "cost": "time grows with the square of what is read",
     "dialect": "another provider's departure, which nobody has promised to understand",
     "choice": "its makers say that it is meant so, or it is the loop's own: not counted",
 }
+
+
+_SENDERS = 4
 
 
 class Cells(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,29 +99,38 @@ def find_idle(defects: Sequence[Defect], matrix: Mapping[str, Any]) -> list[str]
     ]
 
 
-def render_defects(defects: Sequence[Defect], matrix: Mapping[str, Any]) -> str:
-    """The list as Markdown: how many of which kind, then the rows by library."""
-    counts = [f"{sum(defect.kind == kind for defect in defects)} {kind}" for kind in KINDS]
+def render_defects(defects: Sequence[Defect], matrix: Mapping[str, Any], sources: Mapping[str, str]) -> str:
+    """The list as Markdown: how many of which kind, then the rows by library. `sources` says whose rule each case tests."""
     lines = ["| kind | rows | means |", "|---|---:|---|"]
-    lines += [
-        f"| {kind} | {count.split()[0]} | {says} |" for (kind, says), count in zip(KINDS.items(), counts, strict=True)
-    ]
+    lines += [f"| {kind} | {sum(row.kind == kind for row in defects)} | {says} |" for kind, says in KINDS.items()]
     bad = [(consumer, case) for consumer, case, _ in list_bad_cells(matrix)]
-    for library, rows in groupby(defects, key=lambda defect: defect.library):
+    for library, rows in groupby(defects, key=lambda row: row.library):
         lines += ["", f"### {library}"]
-        for defect in rows:
-            lines += ["", *_render_defect(defect, bad)]
+        for row in rows:
+            lines += ["", *_render_defect(row, [cell for cell in bad if row.explains(*cell)], sources)]
     return "\n".join(lines)
 
 
-def _render_defect(defect: Defect, bad: Sequence[tuple[str, str]]) -> Iterator[str]:
-    explained = [cell for cell in bad if defect.explains(*cell)]
-    consumers = list(dict.fromkeys(consumer for consumer, _ in explained))
-    cases = list(dict.fromkeys(case for _, case in explained))
-    yield f"**{defect.title}** ({defect.kind}, {defect.version})"
+def _render_defect(defect: Defect, cells: Sequence[tuple[str, str]], sources: Mapping[str, str]) -> Iterator[str]:
+    consumers = dict.fromkeys(consumer for consumer, _ in cells)
+    cases = dict.fromkeys(case for _, case in cells)
+    yield f"**{defect.title}** ({', '.join(filter(None, (defect.kind, defect.version)))})"
     yield ""
     yield f"- Rule: {defect.rule}"
-    yield f"- Cause: {defect.cause} [{defect.where}]"
-    yield f"- Sent by: {defect.sent_by}"
-    yield f"- Seen in: {', '.join(consumers)}; cases {', '.join(f'`{case}`' for case in cases)}"
+    yield f"- Cause: {defect.cause} {_mark_code(defect.where)}"
+    yield f"- Sent by: {defect.sent_by or _list_senders(cases, sources)}"
+    yield f"- Seen with: {', '.join(consumers)}"
+    yield f"- Cases: {', '.join(cases)}"
     yield f"- Replay: `{defect.replay}`"
+
+
+def _mark_code(where: str) -> str:
+    """A place in code, in brackets; a path without quotes of its own is set as code."""
+    return f"[{where}]" if "`" in where else f"[`{where}`]"
+
+
+def _list_senders(cases: Iterable[str], sources: Mapping[str, str]) -> str:
+    """Who has been seen to send such streams, by the sources of the cases; a rule of a standard may be used by anybody."""
+    seen = [part for case in cases for part in sources.get(case, "").split(";") if "observed:" in part]
+    told = dict.fromkeys(part.partition("observed:")[2].strip() for part in seen)
+    return "; ".join(list(told)[:_SENDERS]) or "any server: it is in the standard, or in OpenAI's contract"

@@ -6,7 +6,8 @@ of it:
     FOLDER/results/NAME.json     all the evidence, as `mockserver check --json` writes it
     DOCS/conformance/matrix.json every cell, with the reason where it is no pass; nothing in it depends on the time of day
     DOCS/conformance/matrix.html the same as a page
-    DOCS/conformance.md          the table of scores, between the two marks; the rest of that file is written by hand
+    DOCS/conformance.md          the table of scores, and the list of defects of DOCS/conformance/defects.yaml, each between two
+                                 marks; the rest of that file is written by hand
 """
 
 import argparse
@@ -14,29 +15,20 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mockserver.conformance.adapters import ADAPTERS, Adapter, find_adapter
 from mockserver.conformance.adapters.installing import find_python, install_consumers, node_folder
-from mockserver.conformance.report.page import write_page
-from mockserver.errors import MockServerError, UsageError
-
-BEGIN, END = "<!-- matrix: made by `make matrix` -->", "<!-- matrix ends -->"
+from mockserver.conformance.publishing import Report, make_table, render, tell_fraction, write_docs
+from mockserver.errors import MockServerError
 
 _TIME_LIMIT_S = 150
 """For each case: long enough that a busy machine does not make a hang of what is merely slow."""
 
 _RUN_BOUND_S = 7200.0
-_REASON_LENGTH = 300
-_TIMED = ("writes", "deltas", "took_ms", "output")
-_TOLD_ONCE = ("class", "title", "requirement", "source", "keyword", "because")
-_EVIDENCE = ("expected", "got", "bytes", "ended", "requests")
-
-Report = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +62,14 @@ def make_matrix(adapters: Sequence[Adapter], options: Options, tell: Callable[[s
     return {name: report for name, report in judged.items() if not isinstance(report, str)}
 
 
+def _describe_score(report: Report) -> str:
+    standard, dialect = (report["score"][kind] for kind in ("standard", "dialect"))
+    return (
+        f"{report['consumer']['version']}, standard {tell_fraction(standard)}, dialects {tell_fraction(dialect)}, "
+        f"{standard['weak'] + dialect['weak']} weak, {report['took_s']:.0f} s"
+    )
+
+
 def judge_consumer(adapter: Adapter, options: Options, result: Path) -> Report | str:
     """One consumer judged; its report, or what kept it from being judged."""
     command = [sys.executable, "-m", "mockserver", "check", "--consumer", adapter.name, "--json", str(result)]
@@ -91,101 +91,6 @@ def judge_consumer(adapter: Adapter, options: Options, result: Path) -> Report |
     return {**report, "command": f"mockserver check --consumer {adapter.name}"}
 
 
-def make_cells(reports: Mapping[str, Report]) -> Report:
-    """Every cell as plain data: the same whenever every verdict is."""
-    return {
-        name: {
-            "version": report["consumer"]["version"],
-            "lacks": report["consumer"]["lacks"],
-            "score": report["score"],
-            "cells": {
-                result["id"]: [result["verdict"], *(reason[:_REASON_LENGTH] for reason in result["reasons"][:1])]
-                for result in report["results"]
-                if result["verdict"] != "pass"
-            },
-        }
-        for name, report in reports.items()
-    }
-
-
-def find_changes(before: Report, now: Report) -> Iterator[str]:
-    """The cells that are not what they were, of consumers whose version is."""
-    for name, new in now.items():
-        old = before.get(name)
-        if old is None or old["version"] != new["version"]:
-            continue
-        for case in sorted({*old["cells"], *new["cells"]}):
-            was, is_ = (column["cells"].get(case, ["pass"])[0] for column in (old, new))
-            if was != is_:
-                yield f"{name}: {case} was {was}, is {is_}"
-
-
-def trim_reports(reports: Sequence[Report]) -> list[Report]:
-    """The reports without what the page can do without: times, the evidence of what passed, and what is told of a case once."""
-    told: set[str] = set()
-    return [{**report, "results": [_trim(result, told) for result in report["results"]]} for report in reports]
-
-
-def _trim(result: Report, told: set[str]) -> Report:
-    dropped = {*_TIMED, *(_EVIDENCE if result["verdict"] in ("pass", "skip") else ())}
-    if result["id"] in told:
-        dropped |= set(_TOLD_ONCE)
-    told.add(result["id"])
-    return {key: value for key, value in result.items() if key not in dropped}
-
-
-def make_table(reports: Mapping[str, Report]) -> str:
-    """The scores as a table of Markdown."""
-    lines = [
-        "| consumer | version | driven as | standard | dialects | weak | fail | hang, crash |",
-        "|---|---|---|---:|---:|---:|---:|---:|",
-    ]
-    for name, report in reports.items():
-        standard, dialect = (report["score"][kind] for kind in ("standard", "dialect"))
-        weak, fail = (standard[verdict] + dialect[verdict] for verdict in ("weak", "fail"))
-        stuck = sum(score[verdict] for score in (standard, dialect) for verdict in ("hang", "crash"))
-        lines.append(
-            f"| {name} | {report['consumer']['version']} | {ADAPTERS[name].says} | {_fraction(standard)} | {_fraction(dialect)} "
-            f"| {weak or ''} | {fail or ''} | {stuck or ''} |"
-        )
-    return "\n".join(lines)
-
-
-def _fraction(score: Mapping[str, int]) -> str:
-    return f"{score['pass']} of {score['total']}"
-
-
-def _describe_score(report: Report) -> str:
-    standard, dialect = (report["score"][kind] for kind in ("standard", "dialect"))
-    return (
-        f"{report['consumer']['version']}, standard {_fraction(standard)}, dialects {_fraction(dialect)}, "
-        f"{standard['weak'] + dialect['weak']} weak, {report['took_s']:.0f} s"
-    )
-
-
-def write_docs(reports: Mapping[str, Report], docs: Path) -> list[str]:
-    """Write what is published; the cells that are not what they were at the last time."""
-    folder = docs / "conformance"
-    folder.mkdir(parents=True, exist_ok=True)
-    cells_file = folder / "matrix.json"
-    cells = make_cells(reports)
-    before = json.loads(cells_file.read_text(encoding="utf-8")) if cells_file.exists() else {}
-    cells_file.write_text(json.dumps(cells, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    page = write_page(trim_reports(list(reports.values())))
-    (folder / "matrix.html").write_text(page, encoding="utf-8")
-    text_file = docs / "conformance.md"
-    text = text_file.read_text(encoding="utf-8") if text_file.exists() else f"# Conformance\n\n{BEGIN}\n{END}\n"
-    front, begin, rest = text.partition(BEGIN)
-    _, end, back = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"{text_file}: expected the lines {BEGIN!r} and {END!r}, between which the table goes")
-    made = max(report["made_at"] for report in reports.values())[:10]
-    count = max(len(report["results"]) for report in reports.values())
-    table = f"{make_table(reports)}\n\n{len(reports)} consumers, {count} cases, {made}."
-    text_file.write_text(f"{front}{BEGIN}\n\n{table}\n\n{END}{back}", encoding="utf-8")
-    return list(find_changes(before, cells))
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the matrix as told; 1 if a consumer could not be judged."""
     parser = argparse.ArgumentParser(
@@ -197,6 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="where it is published (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="install nothing: judge what is there")
+    parser.add_argument(
+        "--render",
+        action="store_true",
+        help="judge nothing: write the list of defects anew, and say what it leaves open",
+    )
     parser.add_argument("--at-once", type=int, default=2, metavar="N", help="consumers judged at once (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cases at once, of each (%(default)s)")
     given = parser.parse_args(arguments)
@@ -206,6 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{time.monotonic() - started:5.0f} s  {text}", flush=True)
 
     try:
+        if given.render:
+            return render(given.docs)
         adapters = [find_adapter(name) for name in given.names] or list(ADAPTERS.values())
         options = Options(given.folder, given.docs, not given.keep, given.at_once, given.jobs)
         reports = make_matrix(adapters, options, tell)

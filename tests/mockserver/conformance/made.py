@@ -6,6 +6,7 @@ from typing import Any
 
 from mockserver.conformance.case import Case, choose_cases, load_cases
 from mockserver.conformance.consumer import Hello, Report
+from mockserver.conformance.report.data import make_report
 from mockserver.conformance.run import Result, Run, judge_report, make_line, serve_cases, wait_for_end
 from mockserver.conformance.verdict import Verdict, VerdictName
 from tests.support import AnswerCutError, RawClient
@@ -35,3 +36,20 @@ def make_result(case: str, verdict: VerdictName, *reasons: str) -> Result:
 def make_run(results: Sequence[Result], name: str = "tiny", version: str = "1.0", lacks: Sequence[str] = ()) -> Run:
     """A run of these results."""
     return Run(Hello(name, version, frozenset(lacks)), tuple(results), 1_700_000_000.0, 1.25, 7)
+
+
+CASES = ("plain", "sse-crlf", "cut-clean-no-finish", "role-missing")
+
+
+def make_verdicts_report(name: str, version: str = "1.0", **verdicts: str) -> dict[str, Any]:
+    """The report of a consumer on four cases, passed but where a verdict is told."""
+    results = [make_result(case, verdicts.get(case.replace("-", "_"), "pass"), f"why {case}") for case in CASES]  # type: ignore[arg-type]
+    return make_report(make_run(results, name, version, ["n"]))
+
+
+ROW: dict[str, Any] = {
+    "id": "crlf", "library": "tiny", "version": "1.0", "kind": "defect", "title": "CRLF is not read", "rule": "WHATWG",
+    "where": "tiny/sse.py:3", "cause": "it splits at LF.", "replay": "mockserver check --consumer tiny --run sse-crlf",
+    "cells": [{"consumers": ["tiny", "big"], "cases": ["sse-*"]}],
+}  # fmt: skip
+"""A row of a list of defects."""

@@ -19,6 +19,8 @@ class Page {
     const flags = [...FLAGS, `--user-data-dir=${page.profile}`, ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])];
     page.browser = spawn(browserPath, flags, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
     page.browser.once('error', (error) => { throw error; });
+    page.browser.once('exit', (code) => page.giveUp(new Error(`${browserPath} ended, code ${code}`)));
+    for (const pipe of page.browser.stdio.slice(3)) pipe.on('error', (error) => page.giveUp(error));
     page.browser.stdio[4].setEncoding('utf8').on('data', (text) => page.take(text));
     const { targetId } = await page.send('Target.createTarget', { url: 'about:blank' });
     page.sessionId = (await page.send('Target.attachToTarget', { targetId, flatten: true })).sessionId;
@@ -52,11 +54,17 @@ class Page {
     return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
   }
 
+  // Nothing more will come of what was sent.
+  giveUp(error) {
+    for (const { reject } of this.waiting.values()) reject(error);
+    this.waiting.clear();
+  }
+
   // End the browser, and leave nothing of it behind.
   async close() {
     const ended = new Promise((resolve) => this.browser.once('exit', resolve));
     this.sessionId = undefined;
-    this.send('Browser.close');
+    this.send('Browser.close').catch(() => {});
     await ended;
     rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
   }

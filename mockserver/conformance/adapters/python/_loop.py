@@ -104,13 +104,15 @@ class Outcome:
         """Iterate as the case asks."""
         for item in stream:
             yield item
-            time.sleep(self.step())
+            if pause_s := self.step():
+                time.sleep(pause_s)
 
     async def each_async(self, stream: AsyncIterable[Any]) -> AsyncIterator[Any]:
         """The same for what is iterated with `async for`."""
         async for item in stream:
             yield item
-            await asyncio.sleep(self.step())
+            if pause_s := self.step():
+                await asyncio.sleep(pause_s)
 
     def step(self) -> float:
         """Called after each item: says how many seconds the case asks to pause now, or raises `Left` if it asks to leave."""
