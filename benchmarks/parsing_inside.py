@@ -145,7 +145,7 @@ def main(arguments: list[str]) -> None:
     make = READERS[name]
     body, events = make_body("each" if cut == "each" else "large")
     speed = measure_speed(make(), body, events, float(seconds))
-    print(msgspec.json.encode(Parsed(speed, " ".join((make.__doc__ or "").split()))).decode())
+    print(msgspec.json.encode(Parsed(speed, " ".join((make.__doc__ or "").split()).rstrip("."))).decode())
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ from benchmarks import bare, children, load, others_clock, parsing_inside, peers
 from benchmarks.children import BenchmarkError
 from benchmarks.lateness import Lateness, find_drift, percentile, summarise
 from benchmarks.load import Answered, Ask, Asker, Heard, Hold, Listen, Listener
+from benchmarks.machine import describe_load
 from benchmarks.memory import per_stream_kib
-from benchmarks.punctuality import make_drift_row, make_row, make_series
+from benchmarks.punctuality import choose_median, make_drift_row, make_row, make_series
 from benchmarks.row import (
     BARE,
     FRAMEWORK,
@@ -265,7 +266,9 @@ def test_the_report_has_a_line_for_each_row_with_its_verdict() -> None:
     assert "| aimock | 100 | not reached |" in lines
     assert "| inter token latency | 20.00 ms | 20.10 ms | 20.00 ms | 21.00 ms |" in lines
     assert "![Lateness](performance/lateness.svg)" in lines
-    assert {"- a remark", "- Not measured: llmock is not installed.", "- start: noise.", "- date: today"} <= set(lines)
+    assert {"- a remark", "- Not measured: llmock is not installed.", "  - in doubt: noise", "- date: today"} <= set(
+        lines
+    )
 
 
 def test_every_table_of_the_report_has_as_many_cells_in_each_line() -> None:
@@ -306,6 +309,17 @@ def test_a_lateness_that_was_not_reached_is_no_figure() -> None:
         BARE: [(1_000, None)],
     }
     assert make_drift_row({OURS: heard[OURS], "aimock": heard["aimock"]}).figures == {OURS: pytest.approx(0.05)}
+
+
+def test_of_several_runs_the_median_one_counts() -> None:
+    runs = [Heard(Lateness(0.0, late, late, 0.0, 0.0, 0), 0.0, 0.0) for late in (0.9, 0.1, 0.2)]
+    assert choose_median([Heard(None, 0.0, 0.0), *runs]).lateness == runs[2].lateness
+    assert choose_median(runs) is runs[2]
+
+
+def test_a_busy_machine_is_told() -> None:
+    assert describe_load(0.99, 2) == "0.99"
+    assert "not to be trusted" in describe_load(1.01, 2)
 
 
 # What is asked and answered
