@@ -56,7 +56,7 @@ def make_config(kind: Kind, port: int) -> Config:
         loop="uvloop",
         http="httptools",
         lifespan="off",
-        log_level="error",
+        log_level="critical",
         access_log=False,
         backlog=4096,
     )
