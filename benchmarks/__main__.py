@@ -34,9 +34,9 @@ class Script:
 SCRIPTS = (
     Script("throughput", 60, 240),
     Script("events", 30, 150),
-    Script("punctuality", 150, 420),
+    Script("punctuality", 180, 480),
     Script("memory", 60, 300),
-    Script("starting", 40, 300),
+    Script("starting", 30, 300),
     Script("parsing", 20, 180),
     Script("conformance", 30, 260),
     Script("others_clock", 50, 240),

@@ -82,7 +82,7 @@ def run(
     bound_s: float,
     core: int | None = None,
     given: str = "",
-    hear: Callable[[str], None] = lambda line: None,
+    hear: Callable[[str], object] = lambda line: None,
 ) -> str:
     """What a process prints that is given `given`; `hear` is told the last line of its stderr whenever that is another one.
 
@@ -90,13 +90,14 @@ def run(
     """
     name, bound = " ".join(command[1:4]), time.monotonic() + bound_s
     with tempfile.TemporaryFile() as errors, running(command, core, talk=True, errors=errors) as child:
-        heard, rest = "", given or None
+        give(child, given)
+        heard = ""
         while True:
             try:
-                out, _ = child.communicate(rest, timeout=POLL_S)
+                out, _ = child.communicate(timeout=POLL_S)
                 break
             except subprocess.TimeoutExpired:
-                rest = None  # it is being sent already
+                pass
             if (said := read_last_line(errors)) != heard:
                 heard = said
                 hear(said)
@@ -105,6 +106,14 @@ def run(
         if child.returncode:
             raise BenchmarkError(f"{name} ended with code {child.returncode}: {read_last_line(errors)}")
         return out
+
+
+def give(child: "subprocess.Popen[str]", text: str) -> None:
+    """Hand a process its whole input, which is short; `communicate` would not end it once it had timed out."""
+    assert child.stdin is not None
+    with contextlib.suppress(OSError), child.stdin:  # what it does not read because it has failed is told by its code
+        child.stdin.write(text)
+    child.stdin = None
 
 
 def read_last_line(file: IO[bytes]) -> str:

@@ -23,7 +23,7 @@ def measure(quick: bool) -> Measured:
         notes=tuple(notes),
         doubts=tuple(speeds.doubts),
     )
-    return Measured((row,), skipped=tuple(speeds.skipped), remarks=(speeds.ceiling,))
+    return Measured((row,), skipped=tuple(speeds.skipped))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ PACKAGES = (
     "httpx-sse",
 )
 
+BUSY = 0.5
+"""The load average for each core above which others take what is to be measured."""
+
 
 def list_cores() -> list[int]:
     """The cores that this process may use; none where the system does not tell."""
@@ -106,8 +109,15 @@ def describe_machine() -> dict[str, str]:
         "machine": f"{os.cpu_count()} cores, {_processor()}, {platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": ", ".join(f"{name} {found}" for name in PACKAGES if (found := find_version(name))),
-        "load average at the start": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "load average at the start": describe_load(os.getloadavg()[0], os.cpu_count() or 1),
     }
+
+
+def describe_load(load: float, cores: int) -> str:
+    """How busy the machine was with other work, and whether the figures suffer from it."""
+    if load <= BUSY * cores:
+        return f"{load:.2f}"
+    return f"{load:.2f} on {cores} cores. **The machine was busy with other work: these figures are not to be trusted**"
 
 
 def find_version(package: str) -> str | None:

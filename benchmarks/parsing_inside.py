@@ -3,11 +3,12 @@
 Every reader gets the same bytes in the same pieces, from memory, and must tell the whole text and the finish reason.
 """
 
+import importlib
 import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -59,14 +60,15 @@ def make_client_reader() -> Read:
 
 def make_sdk_reader() -> Read:
     """The SDK's `Stream` as its own `create(stream=True)` makes it; the texts are put together by hand."""
-    import httpx2
     import openai
     from openai.types.chat import ChatCompletionChunk
 
+    # The HTTP library that this version of the SDK is built on.
+    http: Any = importlib.import_module(openai.DefaultHttpxClient.__mro__[-2].__module__.partition(".")[0])
     client = openai.OpenAI(api_key="test", base_url="http://127.0.0.1:9/v1")
-    request = httpx2.Request("POST", "http://127.0.0.1:9/v1/chat/completions")
+    request = http.Request("POST", "http://127.0.0.1:9/v1/chat/completions")
 
-    class Pieces(httpx2.SyncByteStream):
+    class Pieces(http.SyncByteStream):  # type: ignore[misc]
         def __init__(self, body: list[bytes]) -> None:
             self._body = body
 
@@ -74,7 +76,7 @@ def make_sdk_reader() -> Read:
             return iter(self._body)
 
     def read(body: list[bytes]) -> tuple[str, str | None]:
-        response = httpx2.Response(
+        response = http.Response(
             200, headers={"content-type": "text/event-stream"}, stream=Pieces(body), request=request
         )
         texts, finish = [], None
@@ -143,7 +145,7 @@ def main(arguments: list[str]) -> None:
     make = READERS[name]
     body, events = make_body("each" if cut == "each" else "large")
     speed = measure_speed(make(), body, events, float(seconds))
-    print(msgspec.json.encode(Parsed(speed, " ".join((make.__doc__ or "").split()))).decode())
+    print(msgspec.json.encode(Parsed(speed, " ".join((make.__doc__ or "").split()).rstrip("."))).decode())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """How late the events of paced streams come, against the number of streams: ITL 20 ms, 203 events, starts spread over 2 s."""
 
+import math
 import sys
+from collections.abc import Sequence
 
 from benchmarks.children import BenchmarkError
 from benchmarks.generator import doubt_lateness, listen
@@ -14,6 +16,8 @@ NAMES = (BARE, OURS, "aimock")
 COUNTS = (1, 100, 500, 1_000, 2_000)
 QUICK_COUNTS = (1, 100)
 SPREAD_S = 2.0
+ONE_STREAM = 3
+"""How often a single stream is played."""
 
 GOALS: dict[int, tuple[Goal, ...]] = {
     1: (Goal(2),),
@@ -37,7 +41,7 @@ def measure(quick: bool) -> Measured:
         for name in names:
             tell(f"{count:,} paced streams: {name}")
             try:
-                found[count][name] = measure_server(name, count)
+                found[count][name] = measure_server(name, count, quick)
             except BenchmarkError as error:
                 if name == OURS:
                     raise
@@ -46,14 +50,21 @@ def measure(quick: bool) -> Measured:
     return Measured((*rows, make_drift_row(found[1])), {"lateness": make_series(found)}, tuple(skipped))
 
 
-def measure_server(name: str, count: int) -> Heard:
+def measure_server(name: str, count: int, quick: bool) -> Heard:
     """What is heard of `count` streams of one server. Each has its own plan, and is held to that."""
     with serving(name, "paced") as server:
         # What is rendered or compiled when it is first asked for is not what is measured.
         schedule = make_schedule(name)
+        listen(Listen(server.port, 4, 0.1, schedule[:1]))
         if count > 1:
-            listen(Listen(server.port, 4, 0.1, schedule[:1]))
-        return listen(Listen(server.port, count, SPREAD_S if count > 1 else 0.0, schedule))
+            return listen(Listen(server.port, count, SPREAD_S, schedule))
+        return choose_median([listen(Listen(server.port, 1, 0.0, schedule)) for _ in range(1 if quick else ONE_STREAM)])
+
+
+def choose_median(heard: Sequence[Heard]) -> Heard:
+    """The run whose 99th percentile is the median: of few events, one that was disturbed would decide."""
+    ordered = sorted(heard, key=lambda one: math.inf if one.lateness is None else one.lateness.p99_s)
+    return ordered[(len(ordered) - 1) // 2]
 
 
 def make_row(count: int, heard: dict[str, Heard]) -> Row:

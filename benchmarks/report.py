@@ -50,7 +50,7 @@ def write_report(measured: Sequence[Measured], about: Mapping[str, str], docs: P
 def render_report(measured: Sequence[Measured], about: Mapping[str, str]) -> str:
     """The whole page."""
     rows = [row for one in measured for row in one.rows]
-    parts = [INTRODUCTION, "\n".join(f"- {name}: {told}" for name, told in about.items()), "", "## Figures", ""]
+    parts = [INTRODUCTION, *(f"- {name}: {told}" for name, told in about.items()), "", "## Figures", ""]
     parts += _table(
         ["", "unit", "ours", "limit", "peer", "ours ÷ limit", "ours ÷ peer", "goal", "met"],
         map(_cells, rows),
@@ -63,8 +63,12 @@ def render_report(measured: Sequence[Measured], about: Mapping[str, str]) -> str
         parts += ["", "## Read by others", "", *_render_readings(readings)]
     remarks = [remark for one in measured for remark in one.remarks]
     skipped = [f"Not measured: {what}." for one in measured for what in one.skipped]
-    notes = [f"{row.figure}: {note}." for row in rows for note in (*row.notes, *row.doubts)]
-    parts += ["", "## Notes", "", *(f"- {line}" for line in dict.fromkeys([*remarks, *skipped, *notes]))]
+    parts += ["", "## Notes", "", *(f"- {line}" for line in dict.fromkeys([*remarks, *skipped]))]
+    for row in rows:
+        parts += [
+            f"- {row.figure}:",
+            *(f"  - {note}" for note in (*(f"in doubt: {doubt}" for doubt in row.doubts), *row.notes)),
+        ]
     return "\n".join(parts) + "\n"
 
 

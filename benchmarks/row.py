@@ -89,7 +89,7 @@ def ratios(row: Row) -> dict[str, float]:
 
 
 def is_met(row: Row) -> bool | None:
-    """Whether every goal is met; None where there is none, or where what it needs was not measured or is in doubt."""
+    """Whether every goal is met: not where ours was not reached. None: no goal, nothing to compare with, or in doubt."""
     verdicts = [_is_reached(row, goal) for goal in row.goals]
     if False in verdicts:
         return False
@@ -98,7 +98,9 @@ def is_met(row: Row) -> bool | None:
 
 def _is_reached(row: Row, goal: Goal) -> bool | None:
     ours, reference = row.figures.get(OURS), _reference(row, goal)
-    if ours is None or reference is None:
+    if ours is None:
+        return False
+    if reference is None:
         return None
     bound = goal.bound * reference
     return ours >= bound if row.better == "more" else ours <= bound

@@ -23,7 +23,7 @@ INSIDE_S = 120.0
 
 def measure(quick: bool) -> Measured:
     """Three rows: a start in process, a cold start, a stop with streams open."""
-    times = 3 if quick else 15
+    times = 3 if quick else 10
     inside = {name: measure_inside(name, times) for name in (FRAMEWORK, OURS)}
     cold, skipped = measure_cold(times)
     return Measured(
