@@ -22,7 +22,7 @@ from mockserver.transport import borrow
 
 log = logging.getLogger("mockserver")
 
-_SEND_COST_BYTES = 4096
+_SEND_COST_BYTES = 1024
 """What a send call costs, as the number of bytes that could be copied meanwhile."""
 
 _LONGEST_TURN_S = 0.002
