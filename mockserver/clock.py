@@ -51,9 +51,11 @@ class _RealTimer:
         self._callback = callback
         self._handle = self._sleep(when - time.monotonic())
 
-    def _sleep(self, delay_s: float) -> asyncio.TimerHandle:
+    def _sleep(self, delay_s: float) -> asyncio.Handle:
+        if delay_s <= 0:
+            return self._loop.call_soon(self._callback)
         # Rounded up to the loop's milliseconds, so that one sleep mostly does.
-        delay_ms = math.ceil(min(max(delay_s, 0.0), LONGEST_SLEEP_S) * 1000)
+        delay_ms = math.ceil((delay_s if delay_s < LONGEST_SLEEP_S else LONGEST_SLEEP_S) * 1000)
         return self._loop.call_later(delay_ms / 1000, self._wake)
 
     def _wake(self) -> None:

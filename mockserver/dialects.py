@@ -8,7 +8,6 @@ from functools import cache, lru_cache
 from typing import Annotated, Any
 
 import msgspec
-import yaml
 from msgspec import Meta, Struct
 
 from mockserver.quirks import DIALECT_FILES
@@ -35,6 +34,8 @@ class Dialect(Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def load_dialect(name: str) -> Dialect:
     """The dialect called `name`; a delivery that names another one is refused when it is made."""
+    import yaml
+
     return convert(yaml.safe_load(DIALECT_FILES[name].read_text(encoding="utf-8")), Dialect)
 
 

@@ -21,6 +21,9 @@ from mockserver.errors import StartError
 from mockserver.internals import check_uvicorn
 from mockserver.transport import LendingProtocol, Meeting
 
+with contextlib.suppress(ImportError):
+    import uvloop  # noqa: F401 - here, so that the first start need not wait for it
+
 KEEP_ALIVE_S = 600
 """How long an idle connection is kept, in seconds; long, because a test may pause for as long as it likes."""
 
@@ -45,7 +48,9 @@ def listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65_535:  # the system would take what is left of it in 16 bits
         raise StartError(f"cannot listen on port {port}: expected 0 to 65535")
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # As bytes where that will do: a text would have Python import its codec for international names.
+        name = host.encode() if host.isascii() else host
+        family, _, _, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise StartError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error

@@ -35,7 +35,7 @@ _USAGE_HOLE = _encode("\ue000\ue002")
 _FILLER_HOLE = "\ue000\ue003".encode()
 _ID_HOLE = "\ue000\ue004".encode()
 _Batch = tuple[Sequence[float], list[bytes]]
-"""Some events: the due time of each in seconds, and each as it goes over the wire, in an HTTP chunk of its own."""
+"""Some events: the due time of each in seconds, and their bytes, of all in as many pieces."""
 
 
 def is_plain(stream: Stream, message: Message, timing: Timing) -> bool:
@@ -214,7 +214,7 @@ _HEAD_BYTES = 10
 
 
 def _pour(mold: _Mold, texts: list[bytes], places: Iterator[int]) -> list[bytes]:
-    """A mold filled with each of these texts, every event as an HTTP chunk of its own."""
+    """A mold filled with each of these texts: the pieces of the events, each of them an HTTP chunk of its own."""
     front, middle, back = mold.front, mold.middle, mold.back + b"\r\n"
     sizes = [*map(len, texts)]
     letters = [0] * len(texts)
@@ -223,29 +223,33 @@ def _pour(mold: _Mold, texts: list[bytes], places: Iterator[int]) -> list[bytes]
         letters = [(1 - mold.characters - length) % STEP for length in lengths]
     own = [*map(add, sizes, letters)]
     heads = {size: b"%x\r\n%b" % (mold.size + size, front) for size in set(own)}
-    join = b"".join
-    return [
-        join((heads[size], text, middle, FILLER[at : at + count], back))
-        for text, size, count, at in zip(texts, own, letters, places, strict=False)
-    ]
+    count = len(texts)
+    pieces = [middle] * (_PIECES * count)
+    pieces[0::_PIECES] = [heads[size] for size in own]
+    pieces[1::_PIECES] = texts
+    pieces[3::_PIECES] = [FILLER[at : at + length] for length, at in zip(letters, places, strict=False)]
+    pieces[4::_PIECES] = [back] * count
+    return pieces
+
+
+_PIECES = 5
+"""Of how many pieces an event is made, when it is poured."""
 
 
 def _alone(batches: Iterable[_Batch]) -> Iterator[Write]:
     """One write for each event."""
-    events = chain.from_iterable(zip(*batch, strict=True) for batch in batches)
-    return (Write(due_s, data, True, number) for number, (due_s, data) in enumerate(events))
+    events = chain.from_iterable(map(_split, batches))
+    return (Write(due_s, data, True, number) for number, (due_s, data, _) in enumerate(events))
 
 
 def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
     """What is due at the same moment in one write, of 64 KiB at most."""
     parts: list[bytes] = []
     size, last_s, number, of = 0, 0.0, -1, 0
-    for dues, events in batches:
-        if dues[0] == dues[-1]:
-            rows: Iterable[tuple[float, bytes, int]] = ((dues[0], b"".join(events), len(events)),)
-        else:
-            rows = ((due_s, event, 1) for due_s, event in zip(dues, events, strict=True))
-        for due_s, data, count in rows:
+    for batch in batches:
+        dues, pieces = batch
+        is_one = dues[0] == dues[-1]  # due times never decrease
+        for due_s, data, count in ((dues[0], b"".join(pieces), len(dues)),) if is_one else _split(batch):
             size += len(data)
             if parts and (due_s != last_s or size > SLICE_BYTES):
                 yield Write(last_s, b"".join(parts), False, number, of)
@@ -255,3 +259,11 @@ def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
             of += count
             parts.append(data)
     yield Write(last_s, b"".join(parts), False, number, of)
+
+
+def _split(batch: _Batch) -> Iterator[tuple[float, bytes, int]]:
+    """Each event of a batch: its due time, its bytes, and that it is one."""
+    dues, pieces = batch
+    each = len(pieces) // len(dues)
+    for number, due_s in enumerate(dues):
+        yield due_s, b"".join(pieces[number * each : (number + 1) * each]), 1

@@ -22,7 +22,7 @@ from mockserver.transport import borrow
 
 log = logging.getLogger("mockserver")
 
-_SEND_COST_BYTES = 4096
+_SEND_COST_BYTES = 1024
 """What a send call costs, as the number of bytes that could be copied meanwhile."""
 
 _LONGEST_TURN_S = 0.002
@@ -82,8 +82,9 @@ class Player:
     """
 
     __slots__ = (
-        "_clock", "_connection", "_count", "_counted", "_ending", "_event", "_exchange", "_failure", "_given", "_joined", "_joined_due_s",
-        "_last_due_s", "_meter", "_room", "_scale", "_size", "_started", "_step", "_steps", "_timer",
+        "_clock", "_connection", "_count", "_counted", "_ending", "_event", "_exchange", "_failure", "_free_s",
+        "_given", "_joined", "_joined_due_s", "_last_due_s", "_meter", "_room", "_scale", "_size", "_started",
+        "_step", "_steps", "_timer",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +112,7 @@ class Player:
         self._joined_due_s = self._last_due_s = 0.0
         self._event = -1
         self._given = 0
+        self._free_s = 0.0  # since when nothing but time keeps the next write, in seconds from the start
         self._timer: Timer | None = None
         self._failure: BaseException | None = None
 
@@ -219,7 +221,8 @@ class Player:
         if size and not connection.left:
             due_s, at_s = due_s * self._scale, self._clock.now() - self._started
             exchange.note_write(due_s, at_s, size)
-            self._meter.note_write(at_s - due_s)
+            self._meter.note_write(at_s - max(due_s, self._free_s))
+            self._free_s = at_s
             connection.send(data)
             self._note_sent()
 
@@ -229,6 +232,7 @@ class Player:
         ending, self._ending = self._ending, None
         if ending is None:
             await connection.drained()
+            self._free_s = self._clock.now() - self._started
             self._note_sent()
             if not self._size:
                 self._note_played()

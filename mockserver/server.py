@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from mockserver.address import client_environment, server_url
 from mockserver.api import Service, Settings, make_app
-from mockserver.api.service import MakePlan
+from mockserver.api.service import MAX_LATENESS_S, MakePlan
 from mockserver.clock import Clock, RealClock
 from mockserver.errors import Problem, ScenarioError, UsageError
 from mockserver.ids import IdGenerator, make_id
@@ -20,6 +20,7 @@ from mockserver.loading import load_scenarios, read_scenario
 from mockserver.loop import LoopThread, listen
 from mockserver.reply import Reply
 from mockserver.scenario import Scenario
+from mockserver.shorthand import Duration
 from mockserver.tokens import Tokenizer, load_tokenizer
 
 DEFAULTS = Path(__file__).parent / "defaults"
@@ -45,6 +46,7 @@ def build_service(
     clock: Clock | None = None,
     ids: IdGenerator = make_id,
     get_bodies: Mapping[str, bytes] | None = None,
+    max_lateness: float | str = MAX_LATENESS_S,
 ) -> Service:
     """What answers the requests of a server: the scenarios of `sources`, then, unless `strict`, those of OpenAI's guide.
 
@@ -67,10 +69,19 @@ def build_service(
         clock=clock or RealClock(),
         ids=ids,
         get_bodies=get_bodies or {},
+        max_lateness_s=read_max_lateness(max_lateness),
     )
     defaults = () if strict else load_scenarios([DEFAULTS]).scenarios
     names = {scenario.name for scenario in given}
     return Service(settings, tuple(given), tuple(scenario for scenario in defaults if scenario.name not in names))
+
+
+def read_max_lateness(told: float | str) -> float:
+    """The limit of lateness in seconds, from a number of them or a duration such as `50ms`. Raises `UsageError`."""
+    try:
+        return float(Duration.decode(told))
+    except ValueError as error:
+        raise UsageError(f"max_lateness: {error}") from None
 
 
 class MockServer:
@@ -84,6 +95,8 @@ class MockServer:
     `host` unless told otherwise. `time_scale` stretches all pauses (0: none). With `strict`, a request that no scenario
     matches gets a 404. `clock`, `ids`, `seed` decide everything that varies: the same ones give the same bytes.
     `get_bodies` says what a GET of a scenario's URL asks, by the scenario's name; `endpoints` are paths of your own.
+    A write more than `max_lateness` late (seconds, or such as `50ms`) is told in the log: the machine is too busy for tests of
+    timeouts.
 
     Raises `ScenarioError` for a wrong scenario, `UsageError` for another wrong argument, `StartError` where it cannot listen.
     """
@@ -102,6 +115,7 @@ class MockServer:
         clock: Clock | None = None,
         ids: IdGenerator = make_id,
         get_bodies: Mapping[str, bytes] | None = None,
+        max_lateness: float | str = MAX_LATENESS_S,
         endpoints: Mapping[str, MakePlan] | None = None,
     ) -> None:
         self._service = build_service(
@@ -115,6 +129,7 @@ class MockServer:
             clock=clock,
             ids=ids,
             get_bodies=get_bodies,
+            max_lateness=max_lateness,
         )
         self._endpoints = endpoints
         self._given = self._service.scenarios

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.api import catalog
 from mockserver.api.chat import plan_chat
+from mockserver.api.metrics import plan_metrics
 from mockserver.api.service import Endpoint, MakePlan, Service
 
 
@@ -32,6 +33,7 @@ def make_app(service: Service, more: Mapping[str, MakePlan] | None = None) -> AS
     table = {
         **{path: Endpoint(service, make_plan, in_journal=False) for path, make_plan in (more or {}).items()},
         "/healthz": Endpoint(service, catalog.plan_health, in_journal=False),
+        "/metrics": Endpoint(service, plan_metrics, in_journal=False),
         "/models": Endpoint(service, catalog.plan_models),
         "/{prefix:path}/models": Endpoint(service, catalog.plan_models),
         "/models/{model:path}": Endpoint(service, catalog.plan_model),

@@ -15,6 +15,7 @@ from mockserver.errors import RequestError
 from mockserver.ids import IdGenerator, make_id
 from mockserver.journal import Exchange, Journal
 from mockserver.limits import tell_limits
+from mockserver.meter import Meter
 from mockserver.plan import Plan, Terms, plan_refusal, plan_turn
 from mockserver.playback import Playback
 from mockserver.request import ChatRequest
@@ -30,6 +31,9 @@ log = logging.getLogger("mockserver")
 
 Headers = tuple[tuple[str, str], ...]
 
+MAX_LATENESS_S = 0.05
+"""How late a write may leave before the log tells of it, unless the server was told otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -37,6 +41,7 @@ class Settings:
 
     `models`: the models there are (empty: all). `strict`: a request that no scenario matches gets a 404. `time_scale`
     stretches all pauses; 0 plays them at once. `get_bodies`: what a GET of a scenario's URL asks, by the scenario's name.
+    `max_lateness_s`: how late a write may leave before the log tells of it.
     """
 
     api_key: str | None = None
@@ -48,6 +53,7 @@ class Settings:
     clock: Clock = field(default_factory=RealClock)
     ids: IdGenerator = make_id
     get_bodies: Mapping[str, bytes] = field(default_factory=dict)
+    max_lateness_s: float = MAX_LATENESS_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class Service:
         self.state = State()
         self.state.expect(scenarios)
         self.journal = Journal()
+        self.meter = Meter(settings.clock, settings.max_lateness_s)
 
     @property
     def scenarios(self) -> tuple[Scenario, ...]:
@@ -161,6 +168,7 @@ class Endpoint:
     def __init__(self, service: Service, make_plan: MakePlan, in_journal: bool = True) -> None:
         self._service = service
         self._make_plan = make_plan
+        self._in_journal = in_journal
         self._journal = service.journal if in_journal else Journal(keep=1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,6 +184,7 @@ class Endpoint:
         if body is None:
             connection.drop()
             exchange.ended = connection.ending
+            service.meter.ended[exchange.ended] += 1
             return
         started = clock.now()
         exchange.raw_body = body
@@ -185,7 +194,16 @@ class Endpoint:
         plan = self._plan(asked, scope, connection)
         exchange.status = plan.status
         exchange.plan = plan
-        await Playback(plan.in_short(), exchange, clock, started, service.settings.time_scale)(scope, receive, send)
+        meter = service.meter if self._in_journal else None
+        playback = Playback(plan.in_short(), exchange, clock, started, service.settings.time_scale, meter)
+        is_stream = meter is not None and plan.stream is not None
+        service.meter.streams_open += is_stream
+        try:
+            await playback(scope, receive, send)
+        finally:
+            service.meter.streams_open -= is_stream
+            if meter is not None:
+                meter.ended[exchange.ended or "failed"] += 1
 
     def _plan(self, asked: Asked, scope: Scope, connection: Connection) -> Plan:
         service = self._service

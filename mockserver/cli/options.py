@@ -37,6 +37,7 @@ class ServeOptions:
     seed: int = 0
     time_scale: float = 1.0
     tokenizer: str = "approximate"
+    max_lateness: str = "50ms"
     log_level: LogLevel = LogLevel.INFO
 
 
@@ -66,6 +67,7 @@ _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "--seed": ("seed", _read_whole),
     "--time-scale": ("time_scale", _read_decimal),
     "--tokenizer": ("tokenizer", str),
+    "--max-lateness": ("max_lateness", str),
     "--log-level": ("log_level", LogLevel),
 }
 

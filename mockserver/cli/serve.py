@@ -42,6 +42,9 @@ def serve(
     tokenizer: Annotated[
         str, typer.Option(metavar="NAME", help="approximate, or tiktoken:PATH/o200k_base.tiktoken.")
     ] = "approximate",
+    max_lateness: Annotated[
+        str, typer.Option(metavar="TIME", help="Warn when a write leaves later than this, as the machine is too busy.")
+    ] = "50ms",
     log_level: Annotated[
         LogLevel, typer.Option(help="What is told on stderr; info: a line for each request.")
     ] = LogLevel.INFO,
@@ -66,6 +69,7 @@ def serve(
         seed=seed,
         time_scale=time_scale,
         tokenizer=tokenizer,
+        max_lateness=max_lateness,
         log_level=log_level,
     )
     return run_server(options, debug=bool(context.obj))

@@ -38,6 +38,7 @@ def run_server(options: ServeOptions, debug: bool = False) -> int:
         seed=options.seed,
         time_scale=options.time_scale,
         tokenizer=options.tokenizer,
+        max_lateness=options.max_lateness,
     )
     with _log_to_stderr(options.log_level, debug):
         app = make_noted_app(service, _note) if access_log.isEnabledFor(logging.INFO) else make_app(service)

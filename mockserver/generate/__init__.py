@@ -7,22 +7,33 @@ Everything follows from the seed and the request, so that the same question gets
 
 import json
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from mockserver.errors import RequestError
 from mockserver.generate.dice import Dice
 from mockserver.generate.excerpt import excerpt, one_line
-from mockserver.generate.patterns import PatternError, spell
 from mockserver.generate.samples import word
-from mockserver.generate.schema_values import generate_value
 from mockserver.reply import Choice, FunctionCall, Reply, ToolCall
 from mockserver.request import ChatRequest, OfferedTool, last_user_text, message_texts, offered_tools
 from mockserver.request.parameters import chosen_tools
 from mockserver.request.wording import show
 
 __all__ = ["GeneratedCall", "generate_json", "generate_reply", "generate_text", "generate_tool_call", "generate_value"]
+
+if TYPE_CHECKING:
+    from mockserver.generate.schema_values import generate_value
+
+
+def __getattr__(name: str) -> Any:
+    """PEP 562: what makes values for schemas is slow to import, and plain texts do not need it."""
+    if name != "generate_value":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from mockserver.generate.schema_values import generate_value
+
+    return generate_value
+
 
 _OPENINGS = (
     "You asked: “{quote}”.",
@@ -95,6 +106,8 @@ def generate_json(request: ChatRequest, seed: int | str, choice: int = 0) -> str
     if described is None:
         return _compact({"answer": generate_text(request, seed, choice), "question": excerpt(asked)})
     schema = described.get("schema")
+    from mockserver.generate.schema_values import generate_value
+
     value = generate_value(
         {"type": "object"} if schema is None else schema,
         dice.roll(2**63),
@@ -117,6 +130,8 @@ def generate_tool_call(request: ChatRequest, seed: int | str, choice: int = 0) -
     asked = last_user_text(request)
     if tool.kind == "custom":
         return GeneratedCall("custom", tool.name, _custom_input(tool, dice, excerpt(asked)))
+    from mockserver.generate.schema_values import generate_value
+
     arguments = generate_value(
         _arguments_schema(tool),
         dice.roll(2**63),
@@ -173,6 +188,8 @@ def _custom_input(tool: OfferedTool, dice: Dice, quote: str) -> str:
     if _is_lark(tool):
         reason = "this mock server makes no text by lark grammars"
     else:
+        from mockserver.generate.patterns import PatternError, spell
+
         try:
             # A grammar describes the whole input, where a pattern in a schema may match any part.
             text = spell(definition, dice.at("grammar"), whole=True)

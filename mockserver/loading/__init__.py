@@ -15,7 +15,6 @@ import msgspec
 from mockserver.errors import Problem, ScenarioError
 from mockserver.loading.document import Document, read_document
 from mockserver.loading.tree import MAX_CHARACTERS, MAX_DEPTH, Key, Node, write_place
-from mockserver.loading.yaml_text import write_yaml
 from mockserver.scenario import Scenario, ScenarioFile, convert
 from mockserver.shorthand import encode_shorthand
 
@@ -81,6 +80,8 @@ def dump_scenarios(file: ScenarioFile) -> str:
     Raises `ScenarioError` for the few things made in code that no file can say: two scenarios of one name, half a character,
     infinite numbers, nesting beyond all bounds.
     """
+    from mockserver.loading.yaml_text import write_yaml
+
     try:
         text = write_yaml(msgspec.to_builtins(file, enc_hook=encode_shorthand))
     except RecursionError:

@@ -10,7 +10,6 @@ from json.decoder import JSONDecodeError
 
 from mockserver.errors import Problem
 from mockserver.loading.tree import MAX_CHARACTERS, MAX_DEPTH, Node, Tree, UnreadableError
-from mockserver.loading.yaml_text import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,14 @@ def read_document(text: str, file: str | None = None) -> Document:
     tree = Tree(file)
     try:
         _check_characters(text, _NOT_IN_JSON if is_json else _NOT_IN_YAML)
-        (read_json if is_json else read_yaml)(text, tree)
+        if is_json:
+            read_json(text, tree)
+        else:
+            from mockserver.loading.yaml_text import (
+                read_yaml,  # slow to import; a server with no files does not need it
+            )
+
+            read_yaml(text, tree)
     except UnreadableError as error:
         return Document(None, (*tree.problems, Problem(str(error), "", file, error.line, error.remedy)), file)
     return Document(tree.root, tuple(tree.problems), file)

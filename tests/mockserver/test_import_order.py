@@ -23,7 +23,7 @@ ORDER = """
     loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
     limits state matching stream message plain plan template outcome lint
     clock meter journal internals connection transport playback recording
-    api.service api.chat api.catalog api.app api
+    api.service api.chat api.catalog api.metrics api.app api
     access loop address server
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies
     conformance.case conformance.consumer conformance.verdict conformance.run conformance.mark conformance.baseline

@@ -15,7 +15,17 @@ from mockserver.cli.app import run_typer
 from mockserver.cli.options import LogLevel, ServeOptions, leave_on_signals, read_plainly
 from mockserver.loop import SIGNALS
 
-FLAGS = ["--host", "--port", "--api-key", "--model", "--seed", "--time-scale", "--tokenizer", "--log-level"]
+FLAGS = [
+    "--host",
+    "--port",
+    "--api-key",
+    "--model",
+    "--seed",
+    "--time-scale",
+    "--tokenizer",
+    "--max-lateness",
+    "--log-level",
+]
 NUMBERS = ["0", "1", "-1", "65535", "65536", "1_0", "٣", "0x1", "1.5", "1.", ".5", ".", "1e3", "nan", "inf", " 1", "1 "]
 TEXTS = [
     "",
@@ -42,6 +52,7 @@ PLAIN_VALUES = {
     "--seed": st.integers(0, 10**30).map(str),
     "--time-scale": st.sampled_from(["0", "0.5", "10", "1.25"]),
     "--tokenizer": st.sampled_from(["approximate", "tiktoken:x/o200k_base.tiktoken"]),
+    "--max-lateness": st.sampled_from(["50ms", "0.1", "1s"]),
     "--log-level": st.sampled_from(LogLevel).map(str),
 }
 
