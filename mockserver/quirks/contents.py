@@ -36,7 +36,7 @@ def _role_alone(content: str | None) -> Bend:
             choice = chunk.data["choices"][0]
             delta = choice["delta"]
             calls = {key: delta.pop(key) for key in _CALLS if key in delta}
-            if delta.get("content") is None and delta.get("refusal") != "":
+            if delta.get("content") is None and delta.get("refusal") != "" and "reasoning_content" not in delta:
                 delta["content"] = content
             begin = Chunk({**chunk.data, "choices": [{**choice, "delta": calls}]}, chunk.due_s, "delta")
             yield chunk

@@ -8,17 +8,33 @@ from mockserver.quirks.quirk import Quirk, each_delta
 
 
 def _null_beside(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """Say null for the content while reasoning comes, and for the reasoning once it is over."""
+    """Say null for the content while reasoning comes, from the first delta on, and for the reasoning beside what follows it."""
     reasons: set[int] = set()
-    for chunk in chunks:
+    for chunk in _begin_with_reasoning(chunks):
         for choice in chunk.data["choices"]:
             delta = choice["delta"]
             if "reasoning_content" in delta:
                 reasons.add(choice["index"])
                 delta.setdefault("content", None)
-            elif choice["index"] in reasons:
+            elif choice["index"] in reasons and "tool_calls" not in delta:
                 delta["reasoning_content"] = None
         yield chunk
+
+
+def _begin_with_reasoning(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Where reasoning comes first, let the first deltas say so: content null and an empty reasoning."""
+    begun: list[Chunk] = []
+    for chunk in chunks:
+        if chunk.kind == "role":
+            begun.append(chunk)
+            continue
+        if any("reasoning_content" in choice["delta"] for choice in chunk.data["choices"]):
+            for first in begun:
+                first.data["choices"][0]["delta"] |= {"content": None, "reasoning_content": ""}
+        yield from begun
+        begun = []
+        yield chunk
+    yield from begun
 
 
 def _both(delta: dict[str, Any]) -> None:
@@ -55,7 +71,7 @@ def _leave_out(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 
 TABLE = (
-    Quirk("reasoning-null-beside", "content is null while reasoning comes, and reasoning_content is null after it",
+    Quirk("reasoning-null-beside", "content is null while reasoning comes, from the first delta on, and reasoning_content is null after it",
           "DeepSeek, Qwen on DashScope", _null_beside),
     Quirk("reasoning-both", "reasoning comes under both names", "vLLM 0.11, gateways", each_delta(_both)),
     Quirk("reasoning-field", "reasoning comes as `reasoning`", "OpenRouter, new vLLM, Ollama, Groq", each_delta(_rename)),

@@ -206,6 +206,7 @@ def test_openrouter() -> None:
 def test_deepseek() -> None:
     assert lines_of("deepseek", TEXT)[:2] == [": keep-alive"] * 2
     chunks = chunks_of("deepseek", TEXT)
+    assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": None, "reasoning_content": ""}
     assert chunks[1]["choices"][0]["delta"] == {"content": None, "reasoning_content": "Let"}
     assert list(chunks[1]["choices"][0]["delta"]) == ["content", "reasoning_content"]
     assert chunks[3]["choices"][0]["delta"] == {"content": "Hi", "reasoning_content": None}
@@ -213,6 +214,9 @@ def test_deepseek() -> None:
     assert chunks[-1]["choices"][0]["delta"] == {"content": "", "reasoning_content": None}
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
     assert chunks[-1]["usage"]["prompt_cache_miss_tokens"] == 7
+    assert chunks_of("deepseek", Reply(content="Hi"))[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    calls = chunks_of("deepseek", Reply(reasoning="Hm", tool_calls=CALLS.tool_calls))
+    assert [set(chunk["choices"][0]["delta"]) for chunk in calls[2:-1]] == [{"tool_calls"}] * (len(calls) - 3)
     ids = [
         p["id"]
         for c in chunks_of("deepseek", CALLS)

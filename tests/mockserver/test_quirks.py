@@ -282,7 +282,8 @@ def test_reasoning_has_many_names() -> None:
         "reasoning-missing": ["content"],
     }
     after = deltas_of(sample("text", "reasoning-null-beside"))
-    assert [delta.get("reasoning_content", "absent") for delta in after] == ["absent", "Let", " me", None, None, None]
+    assert [delta.get("reasoning_content", "absent") for delta in after] == ["", "Let", " me", None, None, None]
+    assert after[0]["content"] is None, "from the first delta on"
     details = deltas_of(sample("text", "reasoning-details", "reasoning-field"))[1]["reasoning_details"]
     assert details == [{"type": "reasoning.text", "text": "Let", "format": "unknown", "index": 0}]
     parts = deltas_of(sample("text", "reasoning-parts"))[1]["content"]
