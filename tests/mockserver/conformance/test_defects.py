@@ -1,12 +1,18 @@
 """The list of defects: each row explains cells of the matrix, each cell that is no pass is explained, and the document says so."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from mockserver.conformance.adapters import ADAPTERS
+from mockserver.conformance.baseline import read_baseline
+from mockserver.conformance.case import load_cases
 from mockserver.conformance.defects import Defect, find_idle, find_unexplained, read_defects, render_defects
+from mockserver.conformance.publishing import BEGIN_DEFECTS, END_DEFECTS
 from mockserver.errors import UsageError
 from tests.mockserver.conformance.made import ROW
 
@@ -63,3 +69,52 @@ def test_a_file_that_is_no_list_of_rows_is_told(tmp_path: Path) -> None:
     path.write_text("- {id: one}\n", encoding="utf-8")
     with pytest.raises(UsageError, match=r"cannot read the defects .*library"):
         read_defects(path)
+
+
+# What is published
+
+ROWS = read_defects(DOCS / "conformance" / "defects.yaml")
+MATRIX: dict[str, Any] = json.loads((DOCS / "conformance" / "matrix.json").read_text(encoding="utf-8"))
+
+
+def test_every_cell_that_is_no_pass_is_explained_and_every_row_explains_some() -> None:
+    assert find_unexplained(ROWS, MATRIX) == []
+    assert find_idle(ROWS, MATRIX) == []
+
+
+def test_the_matrix_is_of_cases_and_consumers_that_there_are() -> None:
+    assert MATRIX.keys() <= ADAPTERS.keys()
+    assert len(MATRIX) >= 25
+    assert {case for column in MATRIX.values() for case in column["cells"]} <= {case.id for case in load_cases()}
+
+
+def test_every_row_has_an_id_of_its_own_and_replays_a_case_of_it() -> None:
+    assert len({row.id for row in ROWS}) == len(ROWS)
+    for row in ROWS:
+        told = re.fullmatch(r"mockserver check --consumer (\S+)((?: --run \S+)+)( --strict)?", row.replay)
+        assert told, row.replay
+        globs = re.findall(r"--run '?([^' ]+)'?", told[2])
+        cells = MATRIX[told[1]]["cells"]
+        for glob in globs:
+            pattern = re.compile(glob.replace("*", ".*"))
+            assert any(pattern.fullmatch(case) and row.explains(told[1], case) for case in cells), row.replay
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.kind != "choice"], ids=lambda row: row.id)
+def test_every_row_names_the_library_its_version_and_the_line(row: Defect) -> None:
+    assert row.version or row.library.startswith("frameworks")
+    assert len(row.cause) > 10
+    assert "." in row.where or "`" in row.where
+
+
+@pytest.mark.parametrize("path", sorted(BASELINES.glob("*.txt")), ids=lambda path: path.stem)
+def test_a_baseline_is_explained_by_the_rows(path: Path) -> None:
+    known = dict.fromkeys(read_baseline(path))
+    assert [case for case in known if not any(row.explains(path.stem, case) for row in ROWS)] == []
+
+
+def test_the_document_holds_the_list_as_it_is() -> None:
+    text = (DOCS / "conformance.md").read_text(encoding="utf-8")
+    told = text.partition(BEGIN_DEFECTS)[2].partition(END_DEFECTS)[0]
+    sources = {case.id: case.source for case in load_cases()}
+    assert told.strip() == render_defects(ROWS, MATRIX, sources)

@@ -16,15 +16,10 @@ async function ask(line, outcome) {
   const agent = new Agent({ name: 'agent', model, tools, toolUseBehavior: 'stop_on_first_tool' });
   const input = line.request.messages.map(({ role, content }) => ({ role, content }));
   const result = await run(agent, input, { stream: true, maxTurns: 1 });
-  try {
-    for await (const event of outcome.each(result)) {
-      if (event.data?.type === 'output_text_delta') outcome.addText(event.data.delta);
-    }
-    await result.completed;
-  } catch (error) {
-    // An answer without a word has the runner ask again; that it may ask once only is the limit set above.
-    if (error.name !== 'MaxTurnsExceededError') throw error;
+  for await (const event of outcome.each(result)) {
+    if (event.data?.type === 'output_text_delta') outcome.addText(event.data.delta);
   }
+  await result.completed;
   const [response] = result.rawResponses;
   const parts = response.output.filter((item) => item.type === 'message').flatMap((item) => item.content);
   outcome.addMessage({ content: parts.map((part) => part.text ?? '').join('') });

@@ -3,7 +3,7 @@
 from llama_index.core.llms import ChatMessage
 from llama_index.llms.openai_like import OpenAILike
 
-LACKS = ("custom_tools", "function_call", "n", "refusal")
+LACKS = ("custom_tools", "function_call", "n", "parsed_arguments", "refusal")
 
 
 def ask(case, outcome):
