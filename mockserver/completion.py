@@ -97,7 +97,7 @@ def _complete_choice(
     )
 
 
-def _tokens(choice: Choice, tokenizer: Tokenizer) -> list[Token]:
+def _tokens(choice: Choice, tokenizer: Tokenizer) -> Sequence[Token]:
     """The tokens of a choice in the order in which a model says them."""
     parts: list[tuple[Part, int, str | None, Sequence[str] | None]] = [
         ("reasoning", 0, choice.reasoning, None),
@@ -107,10 +107,10 @@ def _tokens(choice: Choice, tokenizer: Tokenizer) -> list[Token]:
     ]
     if choice.function_call:
         parts.append(("function_call", 0, choice.function_call.text, choice.function_call.pieces))
-    tokens: list[Token] = []
+    tokens: tuple[Token, ...] = ()
     for part, call, text, pieces in parts:
         if pieces is not None:
-            tokens += [Token(part, plain(piece), call) for piece in pieces]
+            tokens += tuple([Token(part, plain(piece), call) for piece in pieces])
         elif text:
             cut = _cut if len(text) <= _KEPT_CHARACTERS else _cut.__wrapped__
             tokens += cut(part, call, plain(text), tokenizer)
@@ -126,7 +126,7 @@ def _cut(part: Part, call: int, text: str, tokenizer: Tokenizer) -> tuple[Token,
     return tuple([Token(part, piece, call) for piece in tokenizer(text)])
 
 
-def _cut_at_stop(tokens: list[Token], stops: Sequence[str]) -> list[Token] | None:
+def _cut_at_stop(tokens: Sequence[Token], stops: Sequence[str]) -> list[Token] | None:
     """The tokens before the first stop sequence in the content, or None where there is none.
 
     The stop sequence itself is not part of the answer, and nothing comes after it.

@@ -83,10 +83,15 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Hand `data` to the kernel in one send call; what it does not take goes on by itself, see `drained`."""
         self._rest = data
-        self.go_on()
+        self._offer()
 
     def go_on(self) -> None:
         """Offer the kernel what it has not taken yet; to be called again when the transport has room."""
+        self._offer()
+        if not self._rest:
+            self.wake()
+
+    def _offer(self) -> None:
         transport = self._transport
         while self._rest and not self.left and not transport.is_closing() and not transport.get_write_buffer_size():
             if self._offered:
@@ -100,8 +105,6 @@ class Connection:
                 # client leaves it forgets without a word, and then nobody would know what the kernel took.
                 self._offered = 1 if _HAS_FD_WRITE else len(self._rest)
                 transport.write(bytes(self._rest[: self._offered]))
-        if not self._rest:
-            self.wake()
 
     def _write(self) -> int:
         """One send call of the kernel: how many bytes it took."""

@@ -6,6 +6,7 @@ into it. No rule of a chunk, an event or an HTTP chunk stands here but this one:
 A property holds the result equal to the long way's, byte for byte and due time for due time.
 """
 
+from array import array
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate, chain, groupby, islice
@@ -24,8 +25,8 @@ from mockserver.steps import Step, Write
 from mockserver.stream import DONE, Stream
 from mockserver.timing import Timing
 
-MAX_PIECE = 16 * 1024
-"""The longest text of a token, in bytes of JSON: a longer one may make an event that is cut in slices."""
+MAX_PIECE = 2048
+"""The longest text of a token, in characters: a longer one may make an event that is cut in slices."""
 
 _encode = msgspec.json.Encoder().encode
 # Texts that stand where others belong; a stream that has them itself goes the long way.
@@ -67,15 +68,14 @@ def _is_plain_delivery(delivery: Delivery) -> bool:
 def plain_writes(stream: Stream) -> Iterator[Step] | None:
     """The writes of a plain stream, up to the last event's; None if no molds can be made of it."""
     tokens = stream.completion.choices[0].tokens
-    due = list(islice(stream.schedule, len(tokens) or 1))
+    due = array("d", islice(stream.schedule, len(tokens) or 1))  # a list would take four times as much
     runs = _runs(tokens)
-    texts = [[_encode(token.text) for token in run] for run in runs]
-    if any(max(map(len, run)) > MAX_PIECE for run in texts):
+    if max([len(token.text) for token in tokens], default=0) > MAX_PIECE:
         return None
     molds = _molds(stream, runs, due)
     if molds is None:
         return None
-    events = _fill(molds, texts, due, stream.identity.seed)
+    events = _fill(molds, runs, due, stream.identity.seed)
     return _alone(events) if stream.delivery.writes.mode == "event" else _together(events)
 
 
@@ -183,33 +183,40 @@ def _frame(data: bytes, kind: str) -> bytes:
     return b"".join(piece.data for piece in encode_events([Event(data, 0.0, kind)]))
 
 
-def _fill(molds: Iterable[_Mold], runs: Iterable[list[bytes]], due: Sequence[float], seed: str) -> Iterator[_Batch]:
+def _fill(molds: Iterable[_Mold], runs: Iterable[Sequence[Token]], due: Sequence[float], seed: str) -> Iterator[_Batch]:
     """The events of a stream, some at a time: its molds filled, those with a hole for a text once for each of their run."""
     places, run, first = filler_places(seed), iter(runs), 0
     for mold in molds:
         if not mold.has_text:
             yield [mold.due_s], _pour(mold, [b""], places)
             continue
-        texts = next(run)
-        for batch, dues in _portions(mold, texts, due[first : first + len(texts)]):
-            yield dues, _pour(mold, batch, places)
-        first += len(texts)
+        tokens = next(run)
+        for batch, dues in _portions(mold, tokens, due, first):
+            yield dues, _pour(mold, [_encode(token.text) for token in batch], places)
+        first += len(tokens)
     done = _frame(DONE, "done")
     yield [due[-1]], [b"%x\r\n%b\r\n" % (len(done), done)]
 
 
-def _portions(mold: _Mold, texts: list[bytes], due: Sequence[float]) -> Iterator[tuple[list[bytes], Sequence[float]]]:
-    """The texts of a run and their due times, some at a time: all that are due together and fit into 64 KiB, else few."""
-    at, most = 0, SLICE_BYTES // (mold.size + _HEAD_BYTES + STEP + max(map(len, texts)))
-    while at < len(texts):
-        end = min(at + most, len(texts))
-        if due[at] != due[end - 1]:  # what is made long before it is due takes memory while it waits
-            end = min(at + _AHEAD, len(texts))
-        yield texts[at:end], due[at:end]
+def _portions(
+    mold: _Mold, tokens: Sequence[Token], due: Sequence[float], first: int
+) -> Iterator[tuple[Sequence[Token], Sequence[float]]]:
+    """The tokens of a run and their due times, some at a time: all that are due together and fit into 64 KiB, else few.
+
+    `first` is the number of the run's first token.
+    """
+    longest = max([len(token.text) for token in tokens]) * _MOST_BYTES + mold.size
+    at, most = 0, SLICE_BYTES // (longest + _HEAD_BYTES + STEP)
+    while at < len(tokens):
+        end = min(at + most, len(tokens))
+        if due[first + at] != due[first + end - 1]:  # what is made long before it is due takes memory while it waits
+            end = min(at + _AHEAD, len(tokens))
+        yield tokens[at:end], due[first + at : first + end]
         at = end
 
 
-_AHEAD = 8
+_MOST_BYTES = 6  # of a character in JSON: an escape
+_AHEAD = 4
 _HEAD_BYTES = 10
 
 

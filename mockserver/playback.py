@@ -169,20 +169,24 @@ class Player:
             if step is None:
                 self._send_joined(SLICE_BYTES)
                 continue
-            is_due = started + step.due_s * scale <= now()
-            if is_due and isinstance(step, _WITH_BYTES) and not step.alone:
+            due = started + step.due_s * scale
+            if due > now():
+                if not self._size:
+                    self._note_played()
+                    return due
+                self._send_joined(self._size)
+            elif isinstance(step, _WITH_BYTES) and not step.alone:
                 self._join(step)
             elif self._size:
                 self._send_joined(self._size)
-            else:
+            elif isinstance(step, _WITH_BYTES):
                 self._note_played()
-                if not is_due:
-                    return started + step.due_s * scale
-                if not isinstance(step, _WITH_BYTES):
-                    self._ending = step
-                    return None
                 self._take(step)
                 self._send(step.data, step.due_s)
+            else:
+                self._note_played()
+                self._ending = step
+                return None
         return None
 
     def _take(self, step: Head | Write) -> None:

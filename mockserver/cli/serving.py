@@ -25,6 +25,10 @@ log = logging.getLogger("mockserver")
 access_log = logging.getLogger("mockserver.access")
 
 
+GC_THRESHOLDS = (20_000, 20, 50)
+"""How rarely Python looks for garbage in cycles, of which an answer leaves none: a look at everything stops every stream."""
+
+
 def run_server(options: ServeOptions, debug: bool = False) -> int:
     """Serve until SIGINT or SIGTERM and return the exit code, 0. In the main thread only.
 
@@ -49,6 +53,7 @@ def run_server(options: ServeOptions, debug: bool = False) -> int:
 
         def announce() -> None:
             gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
             gc.enable()
             print(announcement(server_url(options.host, port), options.api_key), flush=True)
 
