@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from mockserver.shorthand import Size
 from mockserver.sse import Slice, cut_slice, split_slice
 
-Headers = Mapping[str, str | None]
+HeaderValue = str | tuple[str, ...] | None
+Headers = Mapping[str, HeaderValue] | Mapping[str, str]
 Coding = Literal["gzip", "deflate", "br"]
 Transfer = Literal["chunked", "length", "close"]
 
@@ -63,10 +64,16 @@ def check_headers(headers: Headers, where: str = "headers") -> None:
     for name, value in headers.items():
         if not _NAME.fullmatch(name):
             raise ValueError(f"{where}: expected a header's name of letters, digits and !#$%&'*+-.^_`|~, got {name!r}")
-        if value is not None and not _VALUE.fullmatch(value):
-            raise ValueError(f"{where}: {name}: expected a value of printable Latin-1 characters, got {value!r}")
+        for text in list_values(value):
+            if not _VALUE.fullmatch(text):
+                raise ValueError(f"{where}: {name}: expected a value of printable Latin-1 characters, got {text!r}")
         if (other := seen.setdefault(name.lower(), name)) != name:
-            raise ValueError(f"{where}: {other} and {name} are one header; give it once")
+            raise ValueError(f"{where}: {other} and {name} are one header; give it once, with a list of its values")
+
+
+def list_values(value: HeaderValue) -> tuple[str, ...]:
+    """The values of a header, each of which is sent in a line of its own: RFC 9110 5.2."""
+    return (value,) if isinstance(value, str) else value or ()
 
 
 class Interim(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -84,8 +91,10 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     status: Annotated[Status | None, Meta(description="The status. Default: 200.")] = None
     headers: Annotated[
-        dict[str, str | None],
-        Meta(description="Headers to set, in place of ours of the same name; null leaves one out."),
+        dict[str, HeaderValue],
+        Meta(
+            description="Headers to set, in place of ours of the same name; a list sends one several times, null never."
+        ),
     ] = {}
     version: Annotated[
         Literal["1.1", "1.0"] | None, Meta(description="The version that the answer claims. Default: the request's.")
@@ -127,12 +136,11 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 def merge_headers(ours: Iterable[tuple[str, str]], theirs: Headers) -> Iterator[tuple[str, str]]:
     """Our headers with a scenario's in their place: same names replaced where they stand, new ones last, null left out."""
-    wanted = {name.lower(): (name, value) for name, value in theirs.items()}
+    wanted = {name.lower(): (name, list_values(value)) for name, value in theirs.items()}
     for name, value in ours:
-        name, said = wanted.pop(name.lower(), (name, value))
-        if said is not None:
-            yield name, said
-    yield from ((name, said) for name, said in wanted.values() if said is not None)
+        name, values = wanted.pop(name.lower(), (name, (value,)))
+        yield from ((name, said) for said in values)
+    yield from ((name, said) for name, values in wanted.values() for said in values)
 
 
 def render_head(status: int, headers: Iterable[tuple[str, str]], version: str = "1.1") -> bytes:

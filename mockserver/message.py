@@ -13,6 +13,7 @@ from mockserver.http import (
     code_chunked,
     code_content,
     http_date,
+    list_values,
     merge_headers,
     offers,
     render_head,
@@ -54,7 +55,7 @@ class Message:
     @property
     def closes(self) -> bool:
         """Whether the connection is closed behind the answer: also where a scenario's own head may lie about its end."""
-        said = {name.lower(): value for name, value in self.http.headers.items()}
+        said = {name.lower(): ", ".join(list_values(value)) for name, value in self.http.headers.items()}
         lies = not said.keys().isdisjoint(("content-length", "transfer-encoding")) or self.status < 200
         return self.announces_close or lies or "close" in (said.get("connection") or "").lower()
 

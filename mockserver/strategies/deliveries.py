@@ -62,13 +62,14 @@ _HEADER_VALUES = st.text(
 )
 _TYPES = st.sampled_from(("text/event-stream", "Text/Event-Stream;charset=UTF-8", "text/event-stream ; charset=utf-8"))
 _EXTENSIONS = st.sampled_from((";a", ";sig=1", '; name = "quoted \\" text"', ";a=1;b"))
-headers: st.SearchStrategy[dict[str, str | None]] = st.fixed_dictionaries(
+headers: st.SearchStrategy[dict[str, str | tuple[str, ...] | None]] = st.fixed_dictionaries(
     {},
     optional={
         "X-Extra": _HEADER_VALUES,
         "x-request-id": st.none(),
         "content-type": _TYPES,
         "Cache-Control": st.just("no-cache"),
+        "Set-Cookie": st.just(("a=1", "b=2; HttpOnly")),
     },
 )
 

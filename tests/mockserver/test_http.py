@@ -289,6 +289,19 @@ def test_headers_of_a_scenario_take_the_place_of_ours_whatever_the_case_and_null
     assert list(merge_headers(ours, theirs)) == [("content-type", "b"), ("x-request-id", "1"), ("X-New", "2")]
 
 
+def test_a_header_with_several_values_is_sent_once_for_each_where_it_stands() -> None:
+    ours = [("Server", "a"), ("Date", "b")]
+    theirs = {"server": ("c", "d"), "Set-Cookie": ("e=1", "f=2"), "Date": ()}
+    assert list(merge_headers(ours, theirs)) == [
+        ("server", "c"),
+        ("server", "d"),
+        ("Set-Cookie", "e=1"),
+        ("Set-Cookie", "f=2"),
+    ]
+    with pytest.raises(ValueError, match="Set-Cookie: expected a value"):
+        check_headers({"Set-Cookie": ("fine", "not\nfine")})
+
+
 # What a scenario file may say
 
 
