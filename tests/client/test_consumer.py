@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from client import consumer
 from client.consumer import run_consumer
+from client.stream import ChatStream
 from tests.client.bodies import DONE, HEL, HELLO, LO, ROLE, STOP, USAGE, USAGE_CHUNK, event, events
 from tests.client.catalogue import PIECES, WHOLE, called, json
 from tests.client.chunks import chunk, text
@@ -235,3 +237,20 @@ def test_the_program_speaks_the_protocol_over_pipes(serve: Serve) -> None:
             assert (told["error"] or {}).get("type") == error
         process.stdin.close()
         assert process.wait(10) == 0
+
+
+def test_deltas_without_text_are_looked_at_once_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of a hundred thousand looked at with each that follows would take minutes."""
+    monkeypatch.setattr(consumer, "DELTA_PAUSE_S", 0.0)
+    looks = 0
+
+    class Text(str):
+        def __len__(self) -> int:
+            nonlocal looks
+            looks += 1
+            return super().__len__()
+
+    told: list[str] = []
+    deltas = [SimpleNamespace(content=Text()) for _ in range(300)]
+    consumer.follow(cast(ChatStream, deltas), consumer.Case("http://127.0.0.1/v1", {}), told.append)
+    assert (looks, told) == (300, [])
