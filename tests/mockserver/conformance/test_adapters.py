@@ -422,11 +422,19 @@ def test_the_failures_of_a_consumer_are_the_known_ones(name: str) -> None:
     if name != "client" and installed != judged:
         pytest.skip(f"{path.name} is of {name} {judged}, here is {installed}")
     command = [sys.executable, "-m", "mockserver", "check", "--consumer", name, "--strict", "--baseline", str(path)]
-    done = subprocess.run(
-        [*command, "--skip", COSTLY, "--jobs", "2", "--time-limit", "90"],
-        capture_output=True, text=True, timeout=540, check=False, env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
+    done = run_command([*command, "--skip", COSTLY, "--jobs", "2", "--time-limit", "90"])
+    if done.returncode == 1:
+        # Time is the machine's: what departs while others use it too is played once more, alone.
+        departed = re.findall(r"^(?:(?:fail|weak|hang|crash) +(\S+)|(\S+) passes now)", done.stdout, re.MULTILINE)
+        again = [part for names in departed for part in ("--run", "".join(names))]
+        assert again, done.stdout + done.stderr
+        done = run_command([*command, *again])
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run_command(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=540, check=False, env=environment)
 
 
 @pytest.mark.parametrize("path", sorted(BASELINES.glob("*.txt")), ids=lambda path: path.stem)
@@ -439,9 +447,18 @@ def test_a_baseline_names_cases_that_there_are_and_says_why_of_each(path: Path) 
 def test_a_known_failure_that_is_mended_fails_the_run(tmp_path: Path) -> None:
     path = tmp_path / "known.txt"
     path.write_text("plain  # fail: it was\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "mockserver", "check", "--consumer", "client", "--run", "plain", "--baseline", str(path)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "mockserver",
+        "check",
+        "--consumer",
+        "client",
+        "--run",
+        "plain",
+        "--baseline",
+        str(path),
+    ]
+    done = run_command(command)
     assert done.returncode == 1
     assert "plain passes now: take it out of the baseline" in done.stdout
