@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import ratios
-from benchmarks.children import ROOT, BenchmarkError, python, run
+from benchmarks.children import ROOT, SCRIPT_END_S, BenchmarkError, leave_on_sigterm, python, run
 from benchmarks.machine import describe_machine, raise_descriptor_limit
 from benchmarks.report import describe_others, write_report
 from benchmarks.row import Measured
@@ -48,7 +48,7 @@ Say = Callable[[str], None]
 def measure(script: Script, quick: bool, say: Say) -> Measured:
     """What one script finds, in a process of its own. Raises `BenchmarkError`."""
     options = ["--json", *(["--quick"] if quick else [])]
-    told = run(python(f"benchmarks.{script.name}", *options), script.bound_s, hear=say)
+    told = run(python(f"benchmarks.{script.name}", *options), script.bound_s, hear=say, end_s=SCRIPT_END_S)
     return msgspec.json.decode(told, type=Measured)
 
 
@@ -65,8 +65,10 @@ def measure_all(scripts: Sequence[Script], quick: bool, console: Console) -> dic
                 progress.update(task, description=f"{name}: {what}"[:60], refresh=True)
 
             say("begins")
+            began = time.monotonic()
             try:
                 found[script.name] = measure(script, quick, say)
+                console.print(f"{script.name}: {time.monotonic() - began:.0f} s", markup=False)
             except BenchmarkError as error:
                 console.print(f"{script.name}: {error}", markup=False)
             progress.advance(task, script.takes_s)
@@ -130,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, console = read_arguments(arguments), Console()
     scripts = [script for script in SCRIPTS if not options.only or script.name in options.only]
     raise_descriptor_limit(DESCRIPTORS)
+    leave_on_sigterm()
     about, began = describe_machine(), time.monotonic()
     try:
         found = measure_all(scripts, options.quick, console)

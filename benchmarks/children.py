@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +15,9 @@ from benchmarks.machine import pinned
 
 END_S = 5.0
 """How long a process may take to end when it is told to."""
+
+SCRIPT_END_S = 4 * END_S
+"""How long a script may take, which has servers to end."""
 
 POLL_S = 0.5
 """How often a process is looked after: seldom, for its benchmark must not notice."""
@@ -33,7 +36,7 @@ def running(
     *,
     talk: bool = False,
     errors: IO[bytes] | int = subprocess.DEVNULL,
-    environment: Mapping[str, str] | None = None,
+    end_s: float = END_S,
 ) -> Iterator["subprocess.Popen[str]"]:
     """A process on `core`, with all its children, until the context is left. With `talk`, its stdin and stdout are pipes."""
     pipe = subprocess.PIPE if talk else subprocess.DEVNULL
@@ -46,7 +49,6 @@ def running(
                 stderr=errors,
                 text=True,
                 cwd=ROOT,
-                env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
     except OSError as error:
@@ -54,16 +56,21 @@ def running(
     try:
         yield child
     finally:
-        end(child)
+        end(child, end_s)
 
 
-def end(child: "subprocess.Popen[str]") -> None:
+def leave_on_sigterm() -> None:
+    """Let SIGTERM leave every context of this process first, so that its own children end with it."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def end(child: "subprocess.Popen[str]", end_s: float = END_S) -> None:
     """End a process and those it started, kindly at first; its pipes are closed."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if child.poll() is None:
             _signal(child, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(END_S)
+            child.wait(end_s)
             break
     _signal(child, signal.SIGKILL)  # what it left behind in its session
     for pipe in (child.stdin, child.stdout):
@@ -83,13 +90,14 @@ def run(
     core: int | None = None,
     given: str = "",
     hear: Callable[[str], object] = lambda line: None,
+    end_s: float = END_S,
 ) -> str:
     """What a process prints that is given `given`; `hear` is told the last line of its stderr whenever that is another one.
 
     Raises `BenchmarkError` where it fails or takes longer than `bound_s`.
     """
     name, bound = " ".join(command[1:4]), time.monotonic() + bound_s
-    with tempfile.TemporaryFile() as errors, running(command, core, talk=True, errors=errors) as child:
+    with tempfile.TemporaryFile() as errors, running(command, core, talk=True, errors=errors, end_s=end_s) as child:
         give(child, given)
         heard = ""
         while True:

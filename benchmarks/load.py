@@ -28,7 +28,7 @@ AT_ONCE = 128
 """How many connections are being made at a time."""
 
 CONNECT_S = 20.0
-PATIENCE_S = 10.0
+PATIENCE_S = 6.0
 """How long after the last due time an event is still waited for."""
 
 TICK_S = 0.01

@@ -1,7 +1,8 @@
-"""Other programs, each in a folder of its own under `.bench/`: the peers, and a benchmark client that others wrote.
+"""Other programs, each in a folder of its own: the peers, and a benchmark client that others wrote.
 
 `python -m benchmarks.peers install` installs all, `… install aimock llmock` some; `python -m benchmarks.peers` says which are
-there. Whatever is not installed is skipped by the benchmarks, which say so.
+there. Whatever is not installed is skipped by the benchmarks, which say so. The folders are under `.bench/`, or where the
+variable BENCH_PEERS says.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.children import ROOT
 
-FOLDER = ROOT / ".bench"
+FOLDER = Path(os.environ.get("BENCH_PEERS") or ROOT / ".bench").absolute()
 INSTALL_S = 900.0
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.children import BenchmarkError
+from benchmarks.children import BenchmarkError, leave_on_sigterm
 from benchmarks.machine import raise_descriptor_limit
 from benchmarks.row import NOT_PEERS, OURS, Measured, Row, describe_goal, is_met, ratios, show_number, show_ratio
 
@@ -32,6 +32,7 @@ def run_script(measure: Measure, about: str, arguments: Sequence[str] | None = N
     parser.add_argument("--quick", action="store_true", help="short: shows that it works, the figures are worth little")
     options = parser.parse_args(arguments)
     raise_descriptor_limit(DESCRIPTORS)
+    leave_on_sigterm()
     try:
         measured = measure(options.quick)
     except BenchmarkError as error:

@@ -61,7 +61,8 @@ def _measure_server(server: Server, kind: Kind, quick: bool, speeds: Speeds) -> 
     name, speed = server.name, answered.streams / answered.seconds
     speeds.figures[name] = speed
     size = answered.bytes / answered.streams
-    speeds.notes.append(f"{name}: {size:,.0f} bytes a stream; load generator {answered.busy:.0%} busy")
+    cost = "" if used is None else f", {used / speed * 1e6:,.0f} µs of processor time"
+    speeds.notes.append(f"{name}: {size:,.0f} bytes a stream{cost}; load generator {answered.busy:.0%} busy")
     doubt = doubt_speed(answered.busy, used)
     if doubt and name == OURS:
         speeds.doubts.append(doubt)

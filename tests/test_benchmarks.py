@@ -7,6 +7,8 @@ import asyncio
 import importlib
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -197,6 +199,12 @@ def test_a_row_is_worse_only_if_it_is_so_both_times() -> None:
     assert asked == ["some"]
 
 
+def leave_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line sets what would be set for the tests too."""
+    monkeypatch.setattr(all_benchmarks, "leave_on_sigterm", lambda: None)
+    monkeypatch.setattr(all_benchmarks, "raise_descriptor_limit", lambda wanted: wanted)
+
+
 @pytest.mark.parametrize(("ours", "code"), [(0.9, 0), (0.5, 1)])
 def test_the_check_exits_with_one_where_a_ratio_got_worse(
     ours: float, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -206,6 +214,7 @@ def test_the_check_exits_with_one_where_a_ratio_got_worse(
     monkeypatch.setattr(ratios, "load", lambda load=ratios.load: load(file))
     monkeypatch.setattr(all_benchmarks, "measure", lambda script, quick, say: Measured((row(ours=ours, bare=1.0),)))
     monkeypatch.setattr(all_benchmarks, "show", lambda measured, console: None)
+    leave_process_alone(monkeypatch)
     assert all_benchmarks.main(["--check", "--only", "throughput"]) == code
 
 
@@ -223,6 +232,7 @@ def test_a_script_that_fails_fails_the_run_and_nothing_is_written(
         return Measured(())
 
     monkeypatch.setattr(all_benchmarks, "measure", measure)
+    leave_process_alone(monkeypatch)
     monkeypatch.setattr(ratios, "store", lambda found: pytest.fail("ratios were stored"))
     assert all_benchmarks.main(["--docs", str(tmp_path)]) == 2
     assert list(tmp_path.iterdir()) == []
@@ -566,6 +576,23 @@ def test_a_process_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(BenchmarkError, match="took longer"):
         children.run([sys.executable, "-c", "import time; time.sleep(600)"], 0)
     assert started[0].returncode is not None
+
+
+def test_what_a_process_has_started_ends_with_it() -> None:
+    program = """if True:
+        import sys, time
+        from benchmarks.children import leave_on_sigterm, running
+        leave_on_sigterm()
+        with running([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
+            print(child.pid, flush=True)
+            time.sleep(600)
+    """
+    with children.running([sys.executable, "-c", program], talk=True) as child:
+        assert child.stdout is not None
+        grandchild = int(child.stdout.readline())
+    assert child.returncode == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(grandchild, 0)
 
 
 def test_a_program_that_is_not_there_is_told() -> None:
