@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from mockserver.errors import RequestError
 from mockserver.request import ChatRequest, has_tools, last_user_text, message_texts
@@ -15,6 +16,15 @@ from mockserver.scenario import Match, Scenario
 from mockserver.state import State
 
 HEADER = "x-mock-scenario"
+
+
+class Scenarios(tuple[Scenario, ...]):
+    """The scenarios of a server in their order, found by name without asking each."""
+
+    @cached_property
+    def by_name(self) -> dict[str, Scenario]:
+        """Each scenario by its name."""
+        return {scenario.name: scenario for scenario in self}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,7 @@ def match(
     Of scenarios whose names are `unexplained` it is not said why they do not match. Requests that name their scenario are not
     counted for `nth`. Raises `RequestError` (404) where path or header name a scenario that does not exist.
     """
-    by_name = {scenario.name: scenario for scenario in scenarios}
+    by_name = scenarios.by_name if isinstance(scenarios, Scenarios) else Scenarios(scenarios).by_name
     for name, where in ((named, "path"), (headers.get(HEADER), f"header {HEADER}")):
         if name is not None:
             if name not in by_name:

@@ -15,6 +15,7 @@ from mockserver.errors import RequestError
 from mockserver.ids import IdGenerator, make_id
 from mockserver.journal import Exchange, Journal
 from mockserver.limits import tell_limits
+from mockserver.matching import Scenarios
 from mockserver.meter import Meter
 from mockserver.plan import Plan, Terms, plan_refusal, plan_turn
 from mockserver.playback import Playback
@@ -94,7 +95,7 @@ class Service:
 
     @scenarios.setter
     def scenarios(self, scenarios: tuple[Scenario, ...]) -> None:
-        self._scenarios = scenarios
+        self._scenarios = Scenarios(scenarios)
         self.default_names = frozenset(
             one.name for one in scenarios if any(one is default for default in self._defaults)
         )
