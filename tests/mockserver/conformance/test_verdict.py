@@ -315,6 +315,7 @@ def test_calls_kept_beside_an_error_are_a_beginning_of_the_replys() -> None:
     assert kept(call(arguments='{"city":"Pa"}')) == "pass", "some close what is open, and report the error"
     assert kept(call(arguments='{"city":"Paris"}{"city":"Paris"}')) == "pass", "as it came, beside the error"
     assert kept(CALL, CALL) == kept(call(name="get_weatherget_")) == kept(call(arguments="Paris")) == "fail"
+    assert kept(call(arguments='{"city":"Paris","recursive":true}')) == kept(call(arguments="42")) == "fail"
     assert judge(Expected("error", HELLO), {"tool_calls": [CALL], "error": BOOM}).name == "fail"
     hidden = Expected("error", {**TOOLS, "tool_calls": ANY})
     assert judge(hidden, {"tool_calls": [CALL, CALL], "error": BOOM}).name == "pass"
