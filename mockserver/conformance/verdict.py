@@ -58,6 +58,8 @@ def judge(
     why = f"because of {', '.join(expected.because)}" if expected.because else "since the stream is broken"
     if invented:
         return Verdict("fail", (f"expected an error {why}, got none", *invented))
+    if expected.no_stream:
+        return Verdict("fail", ("expected an error: this body is no stream, and no answer; got none",))
     if expected.told:
         return Verdict("fail", (f"expected the error that the server told, {why}; it was swallowed",))
     if finished:

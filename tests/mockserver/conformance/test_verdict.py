@@ -288,6 +288,11 @@ def test_whoever_swallows_an_error_that_was_told_is_not_weak_but_fails() -> None
     assert "swallowed" in verdict.reasons[0]
 
 
+def test_where_the_body_is_no_stream_nobody_is_said_to_have_swallowed_an_error_that_was_told() -> None:
+    verdict = judge(Expected("error", HELLO, ("other_body",), told=True, no_stream=True), {"content": ""})
+    assert verdict == Verdict("fail", ("expected an error: this body is no stream, and no answer; got none",))
+
+
 def test_a_finish_reason_of_error_marks_an_answer_as_failed_where_the_server_told_it() -> None:
     assert name(error(told=True), content="Hel", finish_reason="error") == "pass"
     assert name(error(told=True), content="HelHel", finish_reason="error") == "fail"
