@@ -92,6 +92,11 @@ def test_each_has_one_sentence_of_requirement_and_a_source_with_its_place() -> N
         assert not case.title.endswith("."), case.id
 
 
+def test_what_nobody_must_do_is_not_what_loses_or_invents_where_both_are_right() -> None:
+    """Whoever breaks a `may` is weak at most; where the right is `either`, there is nothing else to break."""
+    assert [case.id for case in CASES if case.keyword == "may" and case.right == "either"] == []
+
+
 def test_no_two_cases_say_the_same_so_that_mixing_them_up_is_noticed() -> None:
     said = Counter(
         json.dumps(reply, sort_keys=True)

@@ -9,11 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from mockserver.conformance import run as run_module
-from mockserver.conformance.case import Case, Saw, load_cases
+from mockserver.conformance.case import Case, Keyword, Saw, load_cases
 from mockserver.conformance.consumer import Report
 from mockserver.conformance.run import Options, Result, Run, exit_code, run_cases, serve_cases
 from mockserver.conformance.verdict import Verdict, VerdictName
 from mockserver.lint import Finding
+from mockserver.outcome import ANY
 from tests.mockserver.conformance.made import make_result, make_run, play
 from tests.mockserver.conformance.programs import write_program
 from tests.support import RawClient, open_descriptors
@@ -133,6 +134,21 @@ def test_a_wait_between_two_tries_is_measured_at_the_server() -> None:
     told = list(run_module._check_saw(case, twice))
     assert told == ["expected the next try after 5.0 s, it came after 0.00 s"]
     assert list(run_module._check_saw(replace(case, saw=Saw(waited_s=0.0)), twice)) == []
+
+
+@pytest.mark.parametrize(("keyword", "verdict"), [("must", "fail"), ("should", "fail"), ("may", "weak")])
+def test_who_does_not_do_what_nobody_must_is_weak_at_most(keyword: Keyword, verdict: str) -> None:
+    case = replace(SIMPLE[0], keyword=keyword)
+    wrong = play(case, {"content": "something else"}).verdict
+    assert wrong.name == verdict
+    assert "something else" in str(wrong.reasons)
+    expected = play(case).expected
+    assert expected is not None
+    right = {**expected.outcome, "usage": None if expected.outcome["usage"] is ANY else expected.outcome["usage"]}
+    unseen = play(replace(case, saw=Saw(requests=2)), right).verdict
+    assert unseen.name == verdict
+    assert unseen.reasons[-1] == "expected 2 requests, the server saw 1"
+    assert play(case, report=Report("hang")).verdict.name == "hang"
 
 
 def test_a_report_that_is_no_answer_is_the_verdict() -> None:
