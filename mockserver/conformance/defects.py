@@ -19,7 +19,7 @@ Kind = Literal["defect", "weakness", "cost", "dialect", "choice"]
 
 KINDS: dict[Kind, str] = {
     "defect": "the standard or OpenAI's contract says otherwise",
-    "weakness": "a broken answer is not reported, though it can be known to be broken",
+    "weakness": "a broken answer is not reported, though it can be known to be broken; or what is left is not closed",
     "cost": "time grows with the square of what is read",
     "dialect": "another provider's departure, which nobody has promised to understand",
     "choice": "its makers say that it is meant so, or it is the loop's own: not counted",

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,14 @@ def test_every_row_has_an_id_of_its_own_and_replays_a_case_of_it() -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.kind != "choice"], ids=lambda row: row.id)
 def test_every_row_names_the_library_its_version_and_the_line(row: Defect) -> None:
-    assert row.version or row.library.startswith("frameworks")
+    assert row.version
     assert len(row.cause) > 10
-    assert "." in row.where or "`" in row.where
+    assert re.match(r"[\w@./:-]+:[1-9]\d*\b", row.where), f"expected file:line, got {row.where}"
+
+
+def test_rows_of_a_library_stand_together() -> None:
+    libraries = [library for library, _ in groupby(ROWS, key=lambda row: row.library)]
+    assert len(set(libraries)) == len(libraries)
 
 
 @pytest.mark.parametrize("path", sorted(BASELINES.glob("*.txt")), ids=lambda path: path.stem)
