@@ -17,6 +17,7 @@ from mockserver.lint import lint_steps
 from mockserver.outcome import Expected, expect
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer
+from mockserver.steps import Write
 
 TIMEOUT_S = 5.0
 """The longest wait for the next byte that a consumer is given, unless the case says otherwise."""
@@ -265,10 +266,24 @@ def _check_saw(case: Case, exchanges: Sequence[Exchange]) -> Iterator[str]:
         if last.ended is None or not last.ended.startswith("client left"):
             how = last.ended or "still open"
             yield f"expected the consumer to close the connection within {saw.left_within_s} s, it was {how}"
+        elif (took_s := _time_leaving(case, last)) > saw.left_within_s:
+            yield f"expected the consumer to close the connection within {saw.left_within_s} s, it took {took_s:.2f} s"
     if saw.waited_s is not None and len(exchanges) > 1:
         waited_s = exchanges[1].received_at - exchanges[0].received_at
         if waited_s < saw.waited_s * 0.95:
             yield f"expected the next try after {saw.waited_s} s, it came after {waited_s:.2f} s"
+
+
+def _time_leaving(case: Case, exchange: Exchange) -> float:
+    """How long a consumer took to leave, in seconds from the chunk at which it was to; a late server is no fault of its own."""
+    chunks = case.leave_after_chunks or 0
+    due_s = 0.0
+    for step in exchange.plan or ():
+        if isinstance(step, Write) and step.event is not None:
+            if step.event >= chunks:
+                break
+            due_s = step.due_s
+    return (exchange.ended_s or 0.0) - due_s - exchange.late_s
 
 
 def exit_code(run: Run, strict: bool = False) -> int:
