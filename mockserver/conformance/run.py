@@ -13,11 +13,12 @@ from mockserver.conformance.consumer import Hello, Program, Report
 from mockserver.conformance.verdict import BAD, Verdict, judge, judge_left
 from mockserver.http import offers
 from mockserver.journal import Exchange
-from mockserver.lint import lint_steps
+from mockserver.lint import Finding, lint_steps, lint_text
 from mockserver.outcome import Expected, expect
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer
-from mockserver.steps import Write
+from mockserver.steps import Hold, Write
+from mockserver.stream import Stream
 
 TIMEOUT_S = 5.0
 """The longest wait for the next byte that a consumer is given, unless the case says otherwise."""
@@ -232,7 +233,7 @@ def judge_report(case: Case, report: Report, exchanges: Sequence[Exchange], lack
         if last.plan is not None and last.plan.stream is not None
         else Expected("error", {}, (f"status {last.status}",), told=True)
     )
-    broken = find_own_mistakes(case, last)
+    broken = find_own_mistakes(last, expected)
     if broken:
         return result(Verdict("harness error", broken), expected)
     if case.leave_after_chunks is not None:
@@ -248,13 +249,20 @@ def judge_report(case: Case, report: Report, exchanges: Sequence[Exchange], lack
     return result(verdict, expected)
 
 
-def find_own_mistakes(case: Case, exchange: Exchange) -> tuple[str, ...]:
+def find_own_mistakes(exchange: Exchange, expected: Expected) -> tuple[str, ...]:
     """What is wrong with our own stream, where it was meant to be legal."""
-    if case.right != "same" or exchange.plan is None or exchange.plan.stream is None:
+    plan = exchange.plan
+    if expected.right != "same" or plan is None or plan.stream is None:
         return ()
-    if exchange.plan.stream.delivery.raw is not None or exchange.plan.stream.faults:
-        return ()
-    return tuple(str(finding) for finding in lint_steps(exchange.plan) if finding.level == "broken")
+    held = any(isinstance(step, Hold) for step in plan)
+    findings = _lint_body(plan.stream) if held else lint_steps(plan)
+    return tuple(str(finding) for finding in findings if finding.level == "broken")
+
+
+def _lint_body(stream: Stream) -> list[Finding]:
+    """The findings on a stream that is held open on purpose, as if it went on to its end."""
+    body = b"".join(piece.data for piece in stream.body())
+    return lint_text(body.decode("utf-8", "replace").removeprefix("\ufeff"))
 
 
 def _check_saw(case: Case, exchanges: Sequence[Exchange]) -> Iterator[str]:

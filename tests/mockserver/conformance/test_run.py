@@ -110,6 +110,16 @@ def test_our_own_mistake_is_no_verdict_on_the_consumer(monkeypatch: pytest.Monke
     assert "no blank line" in result.verdict.reasons[0]
 
 
+@pytest.mark.parametrize("name", ["n-second-first", "event-1m", "events-after-done"])
+def test_our_own_mistake_is_found_in_a_stream_that_is_given_raw_or_struck_too(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert play(find_case(name), {"content": "wrong anyway"}).verdict.name == "fail"
+    found = [Finding("departure", "OpenAI", "no id"), Finding("broken", "RFC 8259", "the data is no JSON", 3)]
+    monkeypatch.setattr(run_module, "lint_steps", lambda plan: found)
+    assert play(find_case(name)).verdict == Verdict("harness error", (str(found[1]),))
+
+
 def test_what_the_server_saw_is_judged_too() -> None:
     expected = play(SIMPLE[0]).expected
     assert expected is not None
