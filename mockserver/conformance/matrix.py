@@ -6,6 +6,7 @@ of it:
     FOLDER/results/NAME.json     all the evidence, as `mockserver check --json` writes it
     DOCS/conformance/matrix.json every cell, with the reason where it is no pass; nothing in it depends on the time of day
     DOCS/conformance/matrix.html the same as a page
+    DOCS/conformance/replays/    for each row of the list of defects the smallest scenario that shows it
     DOCS/conformance.md          the table of scores, and the list of defects of DOCS/conformance/defects.yaml, each between two
                                  marks; the rest of that file is written by hand
 
@@ -20,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mockserver.conformance.adapters import ADAPTERS, Adapter, find_adapter
@@ -78,15 +79,20 @@ def _describe_score(report: Report) -> str:
 
 
 def play_anew(adapter: Adapter, options: Options, stored: Path) -> Report | str:
-    """Some cases judged once more, put into the stored results of a consumer, which stay as they were where that cannot be."""
+    """Some cases judged once more, and those never played, put into the stored results of a consumer.
+
+    The stored results stay as they were where that cannot be.
+    """
     if not stored.exists():
         return f"not judged: expected the results of all cases in {stored}; play them first, without --run"
-    anew = judge_consumer(adapter, options, stored.with_suffix(".anew"))
+    before, ids = json.loads(stored.read_text(encoding="utf-8")), [case.id for case in load_cases()]
+    never = tuple({*ids} - {result["id"] for result in before["results"]})
+    anew = judge_consumer(adapter, replace(options, run=options.run + never), stored.with_suffix(".anew"))
     stored.with_suffix(".anew").unlink(missing_ok=True)
     if isinstance(anew, str):
         return anew
     try:
-        merged = merge_reports(json.loads(stored.read_text(encoding="utf-8")), anew, [case.id for case in load_cases()])
+        merged = merge_reports(before, anew, ids)
     except UsageError as error:
         return f"not judged: {error}"
     stored.write_text(json.dumps(merged, ensure_ascii=False), encoding="utf-8")
