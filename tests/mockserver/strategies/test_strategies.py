@@ -95,7 +95,9 @@ def test_a_failing_example_is_printed_as_a_file_that_can_be_served(
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--hypothesis-seed=1")
     printed = [line.removeprefix("E").strip("\n") for line in result.outlines]
     start = next(k for k, line in enumerate(printed) if "a scenario file" in line) + 1
-    end = next(k for k, line in enumerate(printed) if k > start and "test case" in line)
+    end = next(
+        k for k, line in enumerate(printed) if k > start and ("test case" in line or "Falsifying example" in line)
+    )
     block = printed[start:end]
     indent = len(block[0]) - len(block[0].lstrip())
     [scenario] = parse_scenarios("\n".join(line[indent:] for line in block)).scenarios
