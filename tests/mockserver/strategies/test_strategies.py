@@ -24,6 +24,13 @@ from mockserver.strategies.replies import json_tools
 from mockserver.timing import UNPACED
 from tests.mockserver.strategies_local import ask
 
+NO_DEADLINE = """
+from hypothesis import HealthCheck, settings
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+"""
+"""For runs in a process of their own, on a machine that may be busy."""
+
 EXAMPLE = Path(__file__).parents[3] / "fixtures" / "my_client_properties.py"
 
 
@@ -82,6 +89,7 @@ def test_generated_pauses_are_a_few_milliseconds_in_all(scenario: Scenario) -> N
 def test_a_failing_example_is_printed_as_a_file_that_can_be_served(
     pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytester.makeconftest(NO_DEADLINE)
     pytester.makepyfile(
         """
         from hypothesis import given
@@ -179,6 +187,7 @@ def test_chunk_lists_come_to_the_reply(data: st.DataObject) -> None:
 
 
 def test_the_example_for_users_runs_and_passes(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(NO_DEADLINE)
     pytester.makepyfile(test_my_client=EXAMPLE.read_text("utf-8"))
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
@@ -187,6 +196,7 @@ def test_the_example_for_users_fails_with_a_client_that_is_broken(pytester: pyte
     text = EXAMPLE.read_text("utf-8")
     broken = text.replace(".read().first.content", ".read().first.content.strip()")
     assert broken != text
+    pytester.makeconftest(NO_DEADLINE)
     pytester.makepyfile(test_my_client=broken)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
