@@ -106,7 +106,14 @@ class Service:
         """The plan of a turn; kept as a template where the turn `repeats` and only ids would differ the next time."""
         if not repeats or terms.headers or varies_with_ordinal(turn):
             return plan_turn(turn, request, terms)
-        key = (asked.exchange.scenario, asked.body, terms.http_version, terms.keep_alive, int(terms.wall_s))
+        key = (
+            asked.exchange.scenario,
+            asked.body,
+            request.model,
+            terms.http_version,
+            terms.keep_alive,
+            int(terms.wall_s),
+        )
         return self.templates.plan(key, lambda own: plan_turn(turn, request, own), terms)
 
     def meet(self) -> Literal["close", "reset", "stall"] | None:

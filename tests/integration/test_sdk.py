@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from mockserver.clock import JumpClock
 from mockserver.reply import Reply
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer
@@ -353,6 +354,13 @@ def test_azures_path_names_the_model_where_the_body_does_not(server: MockServer)
         answer = client.ask(body, path="/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21")
     assert answer.content == "Hello"
     assert answer.json["model"] == "my-deployment"
+
+
+def test_one_body_to_two_of_azures_deployments_is_answered_by_each_with_its_own_model() -> None:
+    asked = ["one", "other"] * 3  # often enough for an answer that is kept
+    with MockServer({"name": "any", "reply": "Hello"}, clock=JumpClock()) as server, RawClient(server) as client:
+        answers = [client.ask({"messages": USER}, path=f"/openai/deployments/{to}/chat/completions") for to in asked]
+    assert [answer.json["model"] for answer in answers] == asked
 
 
 def test_a_stream_that_is_closed_early_is_noticed_and_the_client_goes_on(
