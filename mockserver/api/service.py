@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
@@ -89,15 +89,15 @@ class Service:
         self.meter = Meter(settings.clock, settings.max_lateness_s)
 
     @property
-    def scenarios(self) -> tuple[Scenario, ...]:
+    def scenarios(self) -> Scenarios:
         """All scenarios, in the order in which they are asked."""
         return self._scenarios
 
     @scenarios.setter
-    def scenarios(self, scenarios: tuple[Scenario, ...]) -> None:
+    def scenarios(self, scenarios: Iterable[Scenario]) -> None:
         self._scenarios = Scenarios(scenarios)
         self.default_names = frozenset(
-            one.name for one in scenarios if any(one is default for default in self._defaults)
+            one.name for one in self._scenarios if any(one is default for default in self._defaults)
         )
         """The scenarios that nobody gave: why they do not match is of interest to nobody."""
         self.templates.clear()

@@ -334,6 +334,16 @@ def test_models_are_listed_and_unknown_ones_refused_where_there_is_a_list() -> N
             assert client.chat.completions.create(model=model, messages=USER).model == model
 
 
+def test_the_name_of_any_scenario_is_a_known_model_also_where_another_one_is_chosen_by_path_or_header() -> None:
+    scenarios = [{"name": "one", "reply": "one"}, {"name": "other", "reply": "other"}]
+    with MockServer(*scenarios, models=["mine"]) as server, RawClient(server) as client:
+        body = chat(model="one", stream=False)
+        assert client.ask(body, path="/scenarios/other/v1/chat/completions").content == "other"
+        assert client.ask(body, x_mock_scenario="other").content == "other"
+        unknown = client.ask(chat(model="two"), path="/scenarios/other/v1/chat/completions")
+        assert (unknown.status, unknown.json["error"]["code"]) == (404, "model_not_found")
+
+
 @pytest.mark.parametrize("options", [{}, {"azure_deployment": "my-deployment"}])
 def test_azures_client(options: dict[str, Any]) -> None:
     with MockServer(api_key="azure-key", strict=True) as server:
