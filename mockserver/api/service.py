@@ -195,7 +195,7 @@ class Endpoint:
             service.meter.ended[exchange.ended] += 1
             return
         started = clock.now()
-        exchange.raw_body = body
+        self._journal.keep_body(exchange, body)
         asked = Asked(
             scope["method"], scope["path"], headers, body, exchange, scope["http_version"], connection.keep_alive
         )

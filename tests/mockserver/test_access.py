@@ -97,3 +97,18 @@ def test_every_exchange_of_the_journal_is_noted_once_it_has_ended() -> None:
     assert [asked.status for asked in noted] == [200, 400, 0, 200]
     assert noted[-1].ended in ("client left (stopped)", "stopped")
     assert noted == list(service.journal)
+
+
+def test_where_nobody_can_read_the_journal_only_what_is_being_answered_is_kept() -> None:
+    noted: list[Exchange] = []
+    service = build_service()
+    listener = listen("127.0.0.1", 0)
+    thread = LoopThread(make_noted_app(service, noted.append, keep=1), listener)
+    try:
+        with RawClient(server_url(*listener.getsockname()[:2])) as client:
+            for _ in range(3):
+                assert client.ask(chat()).status == 200
+        wait_until(lambda: len(noted) == 3)
+    finally:
+        thread.stop()
+    assert list(service.journal) == noted[-1:]
