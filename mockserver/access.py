@@ -27,10 +27,9 @@ def describe_exchange(exchange: Exchange) -> str:
         by = f" by {exchange.scenario or 'no scenario'}"
     if exchange.scenario and len(why) > WHY_CHARACTERS:
         why = f"{why[: WHY_CHARACTERS - 1]}…"
-    taken_s = exchange.played[-1].at_s if exchange.played else 0.0
     return (
         f"{exchange.method} {exchange.path}{asked} -> {exchange.status or 'no answer'}{by}{f' ({why})' if why else ''}: "
-        f"{exchange.ended or 'being played'}, {exchange.bytes_sent:,} bytes in {taken_s:.3f} s"
+        f"{exchange.ended or 'being played'}, {exchange.bytes_sent:,} bytes in {exchange.lasted_s:.3f} s"
     )
 
 

@@ -42,7 +42,8 @@ class Exchange:
     matched. `ended` is None while the answer is being played, then `complete`; `closed`, `reset` or `half-closed`, by a fault;
     `client left (FIN)` or `client left (RST)`; `stopped`, with the server; or `failed`, by a bug of ours.
     `received_at` is wall-clock time, in seconds since 1970. `raw_body` is what was sent; of a body over the limit, the beginning.
-    `bytes_sent` were handed to the kernel; `bytes_acknowledged` by the client's system, where ours tells.
+    `bytes_sent` were handed to the kernel; `bytes_acknowledged` by the client's system, where ours tells. `lasted_s` is how long
+    it took from the request's last byte to the end, once that has come.
     """
 
     number: int
@@ -62,6 +63,7 @@ class Exchange:
     bytes_sent: int = 0
     bytes_acknowledged: int | None = None
     late_s: float = 0.0
+    lasted_s: float = 0.0
     plan: "Plan | None" = field(default=None, repr=False)
     played: list[Played] = field(default_factory=list, repr=False)
 
