@@ -3,6 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ _COUNT = re.compile("[0-9]{1,9}")
 
 MAX_EXCHANGES = 10_000
 """How many exchanges are kept; the oldest go first."""
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""How many bytes of the requests' bodies are kept, all together; the oldest exchanges go first."""
 
 MAX_PLAYED = 1_000
 """How many writes of one exchange are kept one by one; the totals count all."""
@@ -38,7 +42,8 @@ class Exchange:
     matched. `ended` is None while the answer is being played, then `complete`; `closed`, `reset` or `half-closed`, by a fault;
     `client left (FIN)` or `client left (RST)`; `stopped`, with the server; or `failed`, by a bug of ours.
     `received_at` is wall-clock time, in seconds since 1970. `raw_body` is what was sent; of a body over the limit, the beginning.
-    `bytes_sent` were handed to the kernel; `bytes_acknowledged` by the client's system, where ours tells.
+    `bytes_sent` were handed to the kernel; `bytes_acknowledged` by the client's system, where ours tells. `lasted_s` is how long
+    it took from the request's last byte to the end, once that has come.
     """
 
     number: int
@@ -58,6 +63,7 @@ class Exchange:
     bytes_sent: int = 0
     bytes_acknowledged: int | None = None
     late_s: float = 0.0
+    lasted_s: float = 0.0
     plan: "Plan | None" = field(default=None, repr=False)
     played: list[Played] = field(default_factory=list, repr=False)
 
@@ -84,9 +90,11 @@ class Exchange:
 class Journal:
     """The exchanges of a server. Written by its loop alone, read from any thread."""
 
-    def __init__(self, keep: int = MAX_EXCHANGES) -> None:
+    def __init__(self, keep: int = MAX_EXCHANGES, keep_bytes: int = MAX_BODY_BYTES) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=keep)
         self._count = 0
+        self._keep_bytes = keep_bytes
+        self._bytes = 0
 
     def open(self, received_at: float, method: str, path: str, headers: dict[str, str]) -> Exchange:
         """Enter a request that has just arrived."""
@@ -94,6 +102,29 @@ class Journal:
         exchange = Exchange(self._count, received_at, method, path, headers)
         self._exchanges.append(exchange)
         return exchange
+
+    def keep_body(self, exchange: Exchange, body: bytes) -> None:
+        """Enter the body of a request, which may be of one that was forgotten meanwhile."""
+        exchange.raw_body = body
+        self._bytes += len(body)
+        if self._bytes > self._keep_bytes:
+            self._bytes = self._make_room()
+
+    def _make_room(self) -> int:
+        """Count the bodies that are still kept, and forget the oldest where they are too many: down to three quarters.
+
+        So it is done once in a while, and what the deque dropped by itself needs no counting.
+        """
+        sizes = [len(exchange.raw_body) for exchange in list(self._exchanges)]
+        total = sum(sizes)
+        if total > self._keep_bytes:
+            for size in sizes[:-1]:
+                if total <= self._keep_bytes * 3 // 4:
+                    break
+                with suppress(IndexError):  # another thread has cleared them
+                    self._exchanges.popleft()
+                total -= size
+        return total
 
     def clear(self) -> None:
         """Forget everything."""

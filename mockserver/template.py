@@ -175,18 +175,19 @@ class Templates:
 
     def plan(self, key: Hashable, make_plan: Callable[[Terms], Plan], terms: Terms) -> Plan:
         """The plan for `key`: from a template if it is asked for again, else made anew."""
-        if key in self._kept:
-            template = self._kept[key]
+        kept = self._kept
+        if key in kept:
+            template = kept[key]
             filled = template.fill(make_plan, terms) if template is not None else None
             return filled if filled is not None else make_plan(terms)
         if key == self._seen:
-            if len(self._kept) >= MAX_TEMPLATES:
-                self._kept.clear()
-            self._kept[key] = make_template(make_plan, terms)
+            if len(kept) >= MAX_TEMPLATES:
+                kept.clear()
+            kept[key] = make_template(make_plan, terms)
         self._seen = key
         return make_plan(terms)
 
     def clear(self) -> None:
-        """Forget all."""
-        self._kept.clear()
+        """Forget all. From any thread: a template under way meanwhile is put where nobody looks any more."""
+        self._kept = {}
         self._seen = None

@@ -52,8 +52,7 @@ def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
         log.info("%s: no scenario matches, the reply is made from the request: %s", asked.path, matched.why)
         return service.plan(Turn(), request, asked, service.terms(asked), repeats=True)
     exchange.scenario = scenario.name
-    if request.model != scenario.name:
-        check_model(service, request.model)
+    check_model(service, request.model)
     limits = service.charge(scenario, request)
     turn = scenario.turn(service.state.next_turn(scenario.name))
     terms = service.terms(asked, scenario, limits)
@@ -104,8 +103,9 @@ def check_key(service: Service, asked: Asked) -> None:
 
 
 def check_model(service: Service, model: str) -> None:
-    """Raise the real API's 404 if the server was told which models there are and this is none of them."""
-    if service.settings.models and model not in service.settings.models:
+    """Raise the real API's 404 if the server was told which models there are and this is neither one nor a scenario."""
+    known = service.settings.models
+    if known and model not in known and model not in service.scenarios.by_name:
         raise RequestError(
             f"The model `{model}` does not exist or you do not have access to it.", status=404, code="model_not_found"
         )
