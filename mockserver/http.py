@@ -41,6 +41,9 @@ RATE_LIMIT_HEADERS = {
     "x-ratelimit-reset-tokens": "0s",
 }
 
+LENGTH_HEADERS = frozenset({"content-length", "transfer-encoding"})
+BODY_HEADERS = LENGTH_HEADERS | {"content-encoding"}
+"""What tells where the body ends, and how it is to be read: with a value of a scenario's own the head may lie."""
 
 Status = Annotated[int, Meta(ge=100, le=999)]
 

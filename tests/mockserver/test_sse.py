@@ -251,7 +251,9 @@ def test_a_line_with_data_of_its_own_is_refused(text: str, at: Any) -> None:
 
 @pytest.mark.parametrize("at", ["before", "after"])
 def test_an_empty_data_line_stands_in_an_event_alone(at: Any) -> None:
-    with pytest.raises(ValueError, match="^lines: expected an empty data line in an event: first, inside or last; got"):
+    with pytest.raises(
+        ValueError, match=r"^lines: expected an empty data line in an event: first, inside or last; got"
+    ):
         Lines(("data",), at=at)
 
 
