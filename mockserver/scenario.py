@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -28,6 +28,12 @@ from mockserver.timing import UNPACED, Timing
 from mockserver.writes import Writes
 
 _T = TypeVar("_T")
+
+if TYPE_CHECKING:
+    QuirkName = DialectName = str
+else:
+    QuirkName = Literal[tuple(QUIRKS)]
+    DialectName = Literal[tuple(DIALECT_FILES)]
 
 
 @shorthand
@@ -122,8 +128,8 @@ class ErrorReply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a reply is sent, its times apart. Each part acts on its own arrow; all may be combined."""
 
-    dialect: Annotated[str | None, Meta(description="A named set of quirks: see `mockserver list`.")] = None
-    quirks: Annotated[tuple[str, ...], Meta(description="Departures of providers: see `mockserver list`.")] = ()
+    dialect: Annotated[DialectName | None, Meta(description="A named set of quirks: see `mockserver list`.")] = None
+    quirks: Annotated[tuple[QuirkName, ...], Meta(description="Departures of providers: see `mockserver list`.")] = ()
     group: Annotated[
         Ordinal | Literal["all"] | tuple[Ordinal, ...],
         Meta(description="Tokens in each chunk: a number, all, or a list of numbers."),
