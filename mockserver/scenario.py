@@ -30,7 +30,8 @@ from mockserver.writes import Writes
 _T = TypeVar("_T")
 
 if TYPE_CHECKING:
-    QuirkName = DialectName = str
+    QuirkName = str
+    DialectName = str
 else:
     QuirkName = Literal[tuple(QUIRKS)]
     DialectName = Literal[tuple(DIALECT_FILES)]
@@ -154,14 +155,18 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ] = ()
 
     def __post_init__(self) -> None:
-        for quirk in self.quirks:
-            if quirk not in QUIRKS:
-                raise ValueError(f"unknown quirk {quirk!r}{_did_you_mean(quirk, QUIRKS)}")
-        if self.dialect is not None and self.dialect not in DIALECT_FILES:
-            raise ValueError(f"unknown dialect {self.dialect!r}{_did_you_mean(self.dialect, DIALECT_FILES)}")
-        if self.raw is not None and (idle := ", ".join(_find_idle(self, self.raw))):
-            given = "raw bytes" if self.raw.events is None else "raw events"
-            raise ValueError(f"{given} are sent as they are: beside them {idle} would do nothing; leave it out")
+        if wrong := "; ".join(_find_wrong_parts(self)):
+            raise ValueError(wrong)
+
+
+def _find_wrong_parts(delivery: Delivery) -> Iterator[str]:
+    unknown = [quirk for quirk in delivery.quirks if quirk not in QUIRKS]
+    yield from (f"unknown quirk {quirk!r}{_did_you_mean(quirk, QUIRKS)}" for quirk in unknown)
+    if delivery.dialect is not None and delivery.dialect not in DIALECT_FILES:
+        yield f"unknown dialect {delivery.dialect!r}{_did_you_mean(delivery.dialect, DIALECT_FILES)}"
+    if delivery.raw is not None and not unknown and (idle := ", ".join(_find_idle(delivery, delivery.raw))):
+        given = "raw bytes" if delivery.raw.events is None else "raw events"
+        yield f"{given} are sent as they are: beside them {idle} would do nothing; leave it out"
 
 
 _IDLE_BESIDE_EVENTS = ("dialect", "group", "edits")

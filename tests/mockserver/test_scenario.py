@@ -193,6 +193,8 @@ def test_quirks_and_dialects_are_known_by_name_and_asked_about_if_misspelt() -> 
         Delivery(quirks=(f"{quirk}x",))
     with pytest.raises(ValueError, match="unknown dialect '~'; `mockserver list` shows them all"):
         Delivery(dialect="~")
+    with pytest.raises(ValueError, match=r"^unknown quirk '~'; .*; unknown quirk '!'; .*; unknown dialect '~'; "):
+        Delivery(quirks=("~", "!"), dialect="~")
 
 
 SCHEMA = scenario_file_schema()
