@@ -5,10 +5,10 @@ that `mockserver schema` prints.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -28,6 +28,13 @@ from mockserver.timing import UNPACED, Timing
 from mockserver.writes import Writes
 
 _T = TypeVar("_T")
+
+if TYPE_CHECKING:
+    QuirkName = str
+    DialectName = str
+else:
+    QuirkName = Literal[tuple(QUIRKS)]
+    DialectName = Literal[tuple(DIALECT_FILES)]
 
 
 @shorthand
@@ -122,8 +129,8 @@ class ErrorReply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a reply is sent, its times apart. Each part acts on its own arrow; all may be combined."""
 
-    dialect: Annotated[str | None, Meta(description="A named set of quirks: see `mockserver list`.")] = None
-    quirks: Annotated[tuple[str, ...], Meta(description="Departures of providers: see `mockserver list`.")] = ()
+    dialect: Annotated[DialectName | None, Meta(description="A named set of quirks: see `mockserver list`.")] = None
+    quirks: Annotated[tuple[QuirkName, ...], Meta(description="Departures of providers: see `mockserver list`.")] = ()
     group: Annotated[
         Ordinal | Literal["all"] | tuple[Ordinal, ...],
         Meta(description="Tokens in each chunk: a number, all, or a list of numbers."),
@@ -132,7 +139,9 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     json: Annotated[JsonStyle, Meta(description="How chunks are written as JSON.")] = JsonStyle()
     edits: Annotated[tuple[Edit, ...], Meta(description="Changes of chunks by position.")] = ()
     inserts: Annotated[tuple[Insert, ...], Meta(description="Chunks and events of your own.")] = ()
-    raw: Annotated[Raw | None, Meta(description="The whole stream as raw events or bytes.")] = None
+    raw: Annotated[
+        Raw | None, Meta(description="The whole stream as raw events or bytes; what would not act on them is refused.")
+    ] = None
     framing: Annotated[Framing, Meta(description="How events become lines.")] = Framing()
     http: Annotated[Http, Meta(description="How the HTTP message looks.")] = Http()
     writes: Annotated[Writes, Meta(description="Which bytes leave in one send call.")] = Writes()
@@ -146,11 +155,40 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ] = ()
 
     def __post_init__(self) -> None:
-        for quirk in self.quirks:
-            if quirk not in QUIRKS:
-                raise ValueError(f"unknown quirk {quirk!r}{_did_you_mean(quirk, QUIRKS)}")
-        if self.dialect is not None and self.dialect not in DIALECT_FILES:
-            raise ValueError(f"unknown dialect {self.dialect!r}{_did_you_mean(self.dialect, DIALECT_FILES)}")
+        if wrong := "; ".join(_find_wrong_parts(self)):
+            raise ValueError(wrong)
+
+
+def _find_wrong_parts(delivery: Delivery) -> Iterator[str]:
+    unknown = [quirk for quirk in delivery.quirks if quirk not in QUIRKS]
+    yield from (f"unknown quirk {quirk!r}{_did_you_mean(quirk, QUIRKS)}" for quirk in unknown)
+    if delivery.dialect is not None and delivery.dialect not in DIALECT_FILES:
+        yield f"unknown dialect {delivery.dialect!r}{_did_you_mean(delivery.dialect, DIALECT_FILES)}"
+    if delivery.raw is not None and not unknown and (idle := ", ".join(_find_idle(delivery, delivery.raw))):
+        given = "raw bytes" if delivery.raw.events is None else "raw events"
+        yield f"{given} are sent as they are: beside them {idle} would do nothing; leave it out"
+
+
+_IDLE_BESIDE_EVENTS = ("dialect", "group", "edits")
+_IDLE_BESIDE_BYTES = ("dialect", "quirks", "group", "json", "edits", "inserts", "framing")
+
+
+def _find_idle(delivery: Delivery, raw: Raw) -> Iterator[str]:
+    """What acts on an arrow that a raw stream does not take: raw events are no chunks, and raw bytes no events."""
+    for name in _IDLE_BESIDE_BYTES if raw.events is None else _IDLE_BESIDE_EVENTS:
+        if getattr(delivery, name) != getattr(_PLAIN, name):
+            yield f"`{name}`"
+    if raw.events is None:
+        yield from (f"fault {_name(fault)}" for fault in delivery.faults if fault.arrow == "events")
+    else:
+        yield from (f"quirk {name}" for name in delivery.quirks if QUIRKS[name].arrow not in ("events", "framing"))
+
+
+def _name(fault: AnyFault) -> str:
+    return str(fault.__struct_config__.tag)
+
+
+_PLAIN = Delivery()
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

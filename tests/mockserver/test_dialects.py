@@ -13,6 +13,7 @@ from mockserver.dialects import Dialect, load_dialect, load_dialects, resolve_di
 from mockserver.edits import Insert
 from mockserver.errors import ScenarioError
 from mockserver.ids import Ids, make_id, shape_id
+from mockserver.loading import read_scenario
 from mockserver.outcome import compare, expect
 from mockserver.place import EventRef
 from mockserver.plan import Terms, plan_turn
@@ -315,8 +316,8 @@ def test_a_dialect_names_no_other_dialect() -> None:
 
 
 def test_a_dialect_that_is_not_there_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(ScenarioError, match="unknown dialect 'azur'; did you mean 'azure'"):
-        convert({"dialect": "azur"}, Delivery)
+    with pytest.raises(ScenarioError, match=r"dialect: expected one of .*, got 'azur' \(did you mean 'azure'\?\)"):
+        read_scenario({"name": "a", "delivery": {"dialect": "azur"}})
 
 
 # Ids
