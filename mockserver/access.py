@@ -29,7 +29,7 @@ def describe_exchange(exchange: Exchange) -> str:
         why = f"{why[: WHY_CHARACTERS - 1]}…"
     return (
         f"{exchange.method} {exchange.path}{asked} -> {exchange.status or 'no answer'}{by}{f' ({why})' if why else ''}: "
-        f"{exchange.ended or 'being played'}, {exchange.bytes_sent:,} bytes in {exchange.lasted_s:.3f} s"
+        f"{exchange.ended or 'being played'}, {exchange.bytes_sent:,} bytes in {exchange.ended_s or 0:.3f} s"
     )
 
 

@@ -42,8 +42,8 @@ class Exchange:
     matched. `ended` is None while the answer is being played, then `complete`; `closed`, `reset` or `half-closed`, by a fault;
     `client left (FIN)` or `client left (RST)`; `stopped`, with the server; or `failed`, by a bug of ours.
     `received_at` is wall-clock time, in seconds since 1970. `raw_body` is what was sent; of a body over the limit, the beginning.
-    `bytes_sent` were handed to the kernel; `bytes_acknowledged` by the client's system, where ours tells. `lasted_s` is how long
-    it took from the request's last byte to the end, once that has come.
+    `ended_s` is when, in seconds after the request was read: of a client that left, when it did.
+    `bytes_sent` were handed to the kernel; `bytes_acknowledged` by the client's system, where ours tells.
     """
 
     number: int
@@ -60,10 +60,10 @@ class Exchange:
     status: int = 0
     steps_played: int = 0
     ended: str | None = None
+    ended_s: float | None = None
     bytes_sent: int = 0
     bytes_acknowledged: int | None = None
     late_s: float = 0.0
-    lasted_s: float = 0.0
     plan: "Plan | None" = field(default=None, repr=False)
     played: list[Played] = field(default_factory=list, repr=False)
 

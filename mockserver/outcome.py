@@ -61,7 +61,8 @@ class Expected:
     `right` is `same` (the outcome, without an error), `error` (an error; text it kept is a prefix of the outcome's), or
     `either`. `because` says what of the delivery decides so. `readings` are the outcomes of which one must be told where no
     consumer can know the content: the reply's, or what the events say as they came (an event was dropped, doubled, swapped).
-    `told`: the server itself says that the answer is not good, be it by an event, a status or a content type.
+    `told`: the server itself says that the answer is not good, be it by an event, a status or a content type. `no_stream`: by
+    its content type alone, for the body is none of a stream and tells no error.
     """
 
     right: Right
@@ -69,6 +70,7 @@ class Expected:
     because: tuple[str, ...] = ()
     readings: tuple[Outcome, ...] = ()
     told: bool = False
+    no_stream: bool = False
 
 
 def expect(stream: Stream) -> Expected:
@@ -96,7 +98,7 @@ def expect(stream: Stream) -> Expected:
     right = delivery.right or right
     because = tuple(name for own, name in rights if name and own == right != "same")
     readings = tuple(_read_both_ways(stream, hidden)) if "content" in hidden else ()
-    return Expected(right, make_outcome(stream, hidden), because, readings, _is_told(stream))
+    return Expected(right, make_outcome(stream, hidden), because, readings, _is_told(stream), _is_no_stream(stream))
 
 
 def _rights_of_head(stream: Stream) -> Iterator[tuple[Right, str]]:
@@ -152,6 +154,14 @@ def _is_told(stream: Stream) -> bool:
     return (_is_refused(stream) and stream.delivery.http.status != 204) or any(
         (isinstance(fault, ToldError) and fault.shape not in ("unframed", "bare_line"))
         or (isinstance(fault, OtherBody) and "event-stream" not in (fault.content_type or ""))
+        for fault in stream.faults
+    )
+
+
+def _is_no_stream(stream: Stream) -> bool:
+    """Whether the body is neither a stream nor an error, and its type says so; a status that refuses is an error."""
+    return not _is_refused(stream) and any(
+        isinstance(fault, OtherBody) and not fault.tells_error() and "event-stream" not in (fault.content_type or "")
         for fault in stream.faults
     )
 

@@ -292,4 +292,5 @@ class Player:
             if how in _PLAYED_OUT:
                 exchange.steps_played = self._count
             exchange.bytes_acknowledged = self._connection.acknowledged
+            exchange.ended_s = self._clock.now() - self._started
             exchange.ended = how

@@ -209,7 +209,6 @@ class Endpoint:
         try:
             await playback(scope, receive, send)
         finally:
-            exchange.lasted_s = clock.now() - started
             service.meter.streams_open -= is_stream
             if meter is not None:
                 meter.ended[exchange.ended or "failed"] += 1

@@ -100,7 +100,9 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     right: Annotated[
         Right, Meta(description="What a right consumer makes of it; of a sequence, of the turn that it is to reach.")
     ]
-    keyword: Keyword = "must"
+    keyword: Annotated[
+        Keyword, Meta(description="How strongly it is required; who breaks a `may` is weak at most.")
+    ] = "must"
     request: Annotated[dict[str, Any], Meta(description="What is asked beyond the base request; null takes away.")] = {}
     needs: Annotated[tuple[Ability, ...], Meta(description="What a consumer must have, else the case is skipped.")] = ()
     timeout_s: Annotated[

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mockserver.conformance.case import Case
@@ -13,10 +13,12 @@ from mockserver.conformance.consumer import Hello, Program, Report
 from mockserver.conformance.verdict import BAD, Verdict, judge, judge_left
 from mockserver.http import offers
 from mockserver.journal import Exchange
-from mockserver.lint import lint_steps
+from mockserver.lint import Finding, lint_steps, lint_text
 from mockserver.outcome import Expected, expect
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer
+from mockserver.steps import Hold, Write
+from mockserver.stream import Stream
 
 TIMEOUT_S = 5.0
 """The longest wait for the next byte that a consumer is given, unless the case says otherwise."""
@@ -183,6 +185,16 @@ def check_plain(answer: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"at the next, plain request: expected {PLAIN.reply!r}, got {got!r}, error {error}",)
 
 
+def judge_next(result: Result, then: Any, lacks: frozenset[str] = frozenset()) -> Result:
+    """The result of a case with what came of the plain request after it, where one must succeed; without it only half is judged."""
+    if not result.case.then_plain or result.verdict.name not in ("pass", "weak") or "content" in lacks:
+        return result
+    if not isinstance(then, Mapping):
+        return replace(result, verdict=Verdict("skip", ("no outcome of the plain request that is to follow (`then`)",)))
+    wrong = check_plain(then)
+    return replace(result, verdict=Verdict("fail", wrong)) if wrong else result
+
+
 def wait_for_end(server: MockServer, case: Case, after: int = 0) -> tuple[Exchange, ...]:
     """The exchanges of a case with a number above `after`, once they have ended, or after a while."""
     deadline = time.monotonic() + _SETTLE_S
@@ -231,7 +243,7 @@ def judge_report(case: Case, report: Report, exchanges: Sequence[Exchange], lack
         if last.plan is not None and last.plan.stream is not None
         else Expected("error", {}, (f"status {last.status}",), told=True)
     )
-    broken = find_own_mistakes(case, last)
+    broken = find_own_mistakes(last, expected)
     if broken:
         return result(Verdict("harness error", broken), expected)
     if case.leave_after_chunks is not None:
@@ -241,16 +253,26 @@ def judge_report(case: Case, report: Report, exchanges: Sequence[Exchange], lack
     unseen = tuple(_check_saw(case, exchanges))
     if unseen and verdict.name in ("pass", "weak"):
         verdict = Verdict("fail", unseen)
+    if case.keyword == "may" and verdict.name == "fail":
+        # RFC 2119 5: an item that is "truly optional" is nothing to fail by.
+        verdict = Verdict("weak", ("not done as others do it, which nobody must", *verdict.reasons))
     return result(verdict, expected)
 
 
-def find_own_mistakes(case: Case, exchange: Exchange) -> tuple[str, ...]:
+def find_own_mistakes(exchange: Exchange, expected: Expected) -> tuple[str, ...]:
     """What is wrong with our own stream, where it was meant to be legal."""
-    if case.right != "same" or exchange.plan is None or exchange.plan.stream is None:
+    plan = exchange.plan
+    if expected.right != "same" or plan is None or plan.stream is None:
         return ()
-    if exchange.plan.stream.delivery.raw is not None or exchange.plan.stream.faults:
-        return ()
-    return tuple(str(finding) for finding in lint_steps(exchange.plan) if finding.level == "broken")
+    held = any(isinstance(step, Hold) for step in plan)
+    findings = _lint_body(plan.stream) if held else lint_steps(plan)
+    return tuple(str(finding) for finding in findings if finding.level == "broken")
+
+
+def _lint_body(stream: Stream) -> list[Finding]:
+    """The findings on a stream that is held open on purpose, as if it went on to its end."""
+    body = b"".join(piece.data for piece in stream.body())
+    return lint_text(body.decode("utf-8", "replace").removeprefix("\ufeff"))
 
 
 def _check_saw(case: Case, exchanges: Sequence[Exchange]) -> Iterator[str]:
@@ -262,10 +284,24 @@ def _check_saw(case: Case, exchanges: Sequence[Exchange]) -> Iterator[str]:
         if last.ended is None or not last.ended.startswith("client left"):
             how = last.ended or "still open"
             yield f"expected the consumer to close the connection within {saw.left_within_s} s, it was {how}"
+        elif (took_s := _time_leaving(case, last)) > saw.left_within_s:
+            yield f"expected the consumer to close the connection within {saw.left_within_s} s, it took {took_s:.2f} s"
     if saw.waited_s is not None and len(exchanges) > 1:
         waited_s = exchanges[1].received_at - exchanges[0].received_at
         if waited_s < saw.waited_s * 0.95:
             yield f"expected the next try after {saw.waited_s} s, it came after {waited_s:.2f} s"
+
+
+def _time_leaving(case: Case, exchange: Exchange) -> float:
+    """How long a consumer took to leave, in seconds from the chunk at which it was to; a late server is no fault of its own."""
+    chunks = case.leave_after_chunks or 0
+    due_s = 0.0
+    for step in exchange.plan or ():
+        if isinstance(step, Write) and step.event is not None:
+            if step.event >= chunks:
+                break
+            due_s = step.due_s
+    return (exchange.ended_s or 0.0) - due_s - exchange.late_s
 
 
 def exit_code(run: Run, strict: bool = False) -> int:

@@ -9,11 +9,11 @@
 has no finish reason. It is no excuse for a consumer that was told of the error, nor for one that never tells a finish reason.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mockserver.conformance.arguments import is_beginning, make_canonical
 from mockserver.outcome import ANY, FIELDS, Expected, Outcome, compare
 
 VerdictName = Literal["pass", "weak", "fail", "crash", "hang", "skip", "harness error"]
@@ -58,6 +58,8 @@ def judge(
     why = f"because of {', '.join(expected.because)}" if expected.because else "since the stream is broken"
     if invented:
         return Verdict("fail", (f"expected an error {why}, got none", *invented))
+    if expected.no_stream:
+        return Verdict("fail", ("expected an error: this body is no stream, and no answer; got none",))
     if expected.told:
         return Verdict("fail", (f"expected the error that the server told, {why}; it was swallowed",))
     if finished:
@@ -200,25 +202,12 @@ def _find_invented_calls(told: list[Any], kept: list[Any]) -> Iterator[str]:
 
 
 def _may_be_kept(field: str, text: str, said: str) -> bool:
-    """Whether a part of a call is a beginning of what was said; of arguments two more forms are no invention.
-
-    Of those that broke off some make JSON, by closing what is open. Those that a server sends once more at the end are longer
-    than what is meant, and no JSON: kept beside the error they do no harm.
-    """
-    return said.startswith(text) or (field == "arguments" and (text.startswith(said) or _is_json(text)))
+    return is_beginning(text, said) if field == "arguments" else said.startswith(text)
 
 
 def _show(text: Any) -> str:
     shown = str(text)
     return repr(shown) if len(shown) <= 2 * _SHOWN else f"{shown[:_SHOWN]!r} … {shown[-_SHOWN:]!r}"
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _with_canonical_arguments(outcome: Outcome) -> dict[str, Any]:
@@ -234,15 +223,4 @@ def _with_canonical_arguments(outcome: Outcome) -> dict[str, Any]:
 def _make_canonical(call: Any) -> Any:
     if not isinstance(call, Mapping) or not isinstance(call.get("arguments"), str):
         return call
-    try:
-        # A tool without parameters is called with "" by some and {} by others: both say the same.
-        value = json.loads(call["arguments"] or "{}", parse_float=_read_number)
-        return {**call, "arguments": json.dumps(value, sort_keys=True, ensure_ascii=False)}
-    except (ValueError, RecursionError):
-        return call
-
-
-def _read_number(text: str) -> float | int:
-    """A number with a fraction or exponent; one without a true fraction is the integer that it is to many parsers."""
-    number = float(text)
-    return int(number) if number.is_integer() else number
+    return {**call, "arguments": make_canonical(call["arguments"])}

@@ -14,6 +14,7 @@ from mockserver.faults.told import MESSAGE, tell_object
 from mockserver.http import JSON_TYPE, Http, check_headers
 from mockserver.place import AFTER_HEADERS, EventRef
 from mockserver.quirks.quirk import Right
+from mockserver.request import read_object
 from mockserver.shorthand import default
 from mockserver.sse import Slice, cut_slice
 from mockserver.steps import End, Step
@@ -45,6 +46,10 @@ class OtherBody(Fault, frozen=True, tag="other_body"):
             is_right = "whole" in stream.kinds and "json" in (self.content_type or JSON_TYPE)
             return "same" if is_right else "either"
         return "error"
+
+    def tells_error(self) -> bool:
+        """Whether the body is an error object."""
+        return self.what == "error" if self.text is None else bool(read_object(self.text.encode()).get("error"))
 
     def on_body(self, body: Iterable[Slice], around: Around) -> Iterator[Slice]:
         first = next(iter(body), None)

@@ -24,7 +24,7 @@ STREAM = parse_request(b'{"model": "gpt-4o", "messages": [{"role": "user", "cont
 
 def test_a_line_says_what_was_asked_who_answered_and_why_the_status_the_end_the_bytes_and_the_time() -> None:
     made = exchange(
-        chat=STREAM, scenario="paced", why="first match", status=200, ended="complete", bytes_sent=1234, lasted_s=0.25
+        chat=STREAM, scenario="paced", why="first match", status=200, ended="complete", bytes_sent=1234, ended_s=0.25
     )
     assert describe_exchange(made) == (
         "POST /v1/chat/completions (gpt-4o, stream) -> 200 by paced (first match): complete, 1,234 bytes in 0.250 s"
@@ -37,7 +37,7 @@ def test_the_time_is_that_of_the_whole_answer_also_where_not_all_its_writes_are_
     with MockServer(scenario, clock=JumpClock()) as server, RawClient(server) as client:
         assert client.ask(chat()).content == "a" * tokens
         [made] = server.requests
-        wait_until(lambda: made.lasted_s)
+        wait_until(lambda: made.ended_s)
     assert describe_exchange(made).endswith(" in 1.500 s")
 
 

@@ -115,6 +115,23 @@ def test_the_server_tells_of_some_faults_itself(delivery: dict[str, Any], is_tol
     assert expected_of(delivery).told is is_told
 
 
+@pytest.mark.parametrize(
+    ("fault", "is_no_stream"),
+    [
+        ({}, True),
+        ({"text": "{}"}, True),
+        ({"text": "no healthy upstream"}, True),
+        ({"what": "error"}, False),
+        ({"text": '{"error": {"message": "no"}}'}, False),
+        ({"content_type": "text/event-stream"}, False),
+    ],
+)
+def test_a_body_that_is_no_stream_is_told_apart_from_one_that_tells_an_error(
+    fault: dict[str, Any], is_no_stream: bool
+) -> None:
+    assert expected_of({"faults": [{"fault": "other_body", **fault}]}).no_stream is is_no_stream
+
+
 def test_where_no_consumer_can_know_the_text_it_is_the_replys_or_what_the_events_say() -> None:
     expected = expected_of({"faults": [{"fault": "duplicate", "event": 2}]})
     assert expected.right == "either"

@@ -362,6 +362,7 @@ def test_a_client_may_leave_at_any_moment(end: Step, how: str, after_s: float) -
     assert exchange.steps_played == sum(at < after_s for at, _ in sends)
     assert wire.ending == "dropped"
     assert wire.clock.now() == 100.0 + after_s, "it was noticed at once"
+    assert exchange.ended_s == after_s
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The cases that come with the suite: each is what it says it is, by the oracle, the linter and the catalogue."""
 
+import dataclasses
 import json
 import re
 from collections import Counter
@@ -13,10 +14,11 @@ import pytest
 import yaml
 
 from mockserver.conformance.case import Case, CaseClass, load_cases, load_untested
+from mockserver.conformance.run import find_own_mistakes
 from mockserver.dialects import resolve_dialect
 from mockserver.faults import FAULTS
-from mockserver.faults.told import SHAPES
-from mockserver.lint import lint_steps
+from mockserver.faults.told import SHAPES, ToldError
+from mockserver.journal import Exchange
 from mockserver.outcome import ANY, Expected, expect
 from mockserver.plan import Plan, Terms, plan_turn
 from mockserver.quirks import DIALECT_FILES, QUIRKS
@@ -92,6 +94,11 @@ def test_each_has_one_sentence_of_requirement_and_a_source_with_its_place() -> N
         assert not case.title.endswith("."), case.id
 
 
+def test_what_nobody_must_do_is_not_what_loses_or_invents_where_both_are_right() -> None:
+    """Whoever breaks a `may` is weak at most; where the right is `either`, there is nothing else to break."""
+    assert [case.id for case in CASES if case.keyword == "may" and case.right == "either"] == []
+
+
 def test_no_two_cases_say_the_same_so_that_mixing_them_up_is_noticed() -> None:
     said = Counter(
         json.dumps(reply, sort_keys=True)
@@ -122,9 +129,16 @@ def test_the_verdict_is_the_oracles(case: Case) -> None:
 @each
 def test_what_is_meant_to_be_legal_is_found_legal(case: Case) -> None:
     for found in plans(case):
-        if found.stream is None or found.stream.faults or expected(found).right != "same":
-            continue
-        assert [str(finding) for finding in lint_steps(found) if finding.level == "broken"] == []
+        if found.stream is not None and expected(found).right == "same":
+            assert find_own_mistakes(Exchange(1, 0.0, "POST", "/", {}, plan=found), expected(found)) == ()
+
+
+def test_what_is_held_open_on_purpose_is_linted_to_its_end() -> None:
+    [found] = PLANS["done-connection-open"]
+    assert found.stream is not None
+    told = dataclasses.replace(found.stream, faults=(*found.stream.faults, ToldError()))
+    broken = Exchange(1, 0.0, "POST", "/", {}, plan=Plan(200, lambda: iter(found), told))
+    assert any("an error is told" in mistake for mistake in find_own_mistakes(broken, expected(found)))
 
 
 def test_every_row_of_the_catalogue_is_a_case_or_says_why_not() -> None:

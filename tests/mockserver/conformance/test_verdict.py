@@ -288,6 +288,11 @@ def test_whoever_swallows_an_error_that_was_told_is_not_weak_but_fails() -> None
     assert "swallowed" in verdict.reasons[0]
 
 
+def test_where_the_body_is_no_stream_nobody_is_said_to_have_swallowed_an_error_that_was_told() -> None:
+    verdict = judge(Expected("error", HELLO, ("other_body",), told=True, no_stream=True), {"content": ""})
+    assert verdict == Verdict("fail", ("expected an error: this body is no stream, and no answer; got none",))
+
+
 def test_a_finish_reason_of_error_marks_an_answer_as_failed_where_the_server_told_it() -> None:
     assert name(error(told=True), content="Hel", finish_reason="error") == "pass"
     assert name(error(told=True), content="HelHel", finish_reason="error") == "fail"
@@ -315,6 +320,7 @@ def test_calls_kept_beside_an_error_are_a_beginning_of_the_replys() -> None:
     assert kept(call(arguments='{"city":"Pa"}')) == "pass", "some close what is open, and report the error"
     assert kept(call(arguments='{"city":"Paris"}{"city":"Paris"}')) == "pass", "as it came, beside the error"
     assert kept(CALL, CALL) == kept(call(name="get_weatherget_")) == kept(call(arguments="Paris")) == "fail"
+    assert kept(call(arguments='{"city":"Paris","recursive":true}')) == kept(call(arguments="42")) == "fail"
     assert judge(Expected("error", HELLO), {"tool_calls": [CALL], "error": BOOM}).name == "fail"
     hidden = Expected("error", {**TOOLS, "tool_calls": ANY})
     assert judge(hidden, {"tool_calls": [CALL, CALL], "error": BOOM}).name == "pass"
