@@ -119,11 +119,11 @@ class ChatReader:
         self._watch.read(now_s)
         try:
             value = read_json(body)
-            if not isinstance(value, dict):
-                raise MalformedError("a chat.completion object", excerpt(body))
             report = find_report(value)
             if report is not None:
                 raise describe_report(report, "in place of a completion")
+            if not isinstance(value, dict):
+                raise MalformedError("a chat.completion object", excerpt(body))
             deltas = self._accumulator.add(value)
             if any(delta.has_token for delta in deltas):
                 self._watch.token(now_s)
@@ -136,7 +136,7 @@ class ChatReader:
     def explain_body(self, body: bytes, content_type: str) -> ChatError:
         """The error for a 2xx answer that is no event stream. A completion in it is not used, but not lost either."""
         value = read_json(body)
-        report = find_report(value) if isinstance(value, dict) else None
+        report = find_report(value)
         error: ChatError
         if report is not None:
             error = describe_report(report, f"as a body of type {content_type or 'unknown'}")
@@ -174,12 +174,13 @@ class ChatReader:
             value = decode_json(data)
         except (msgspec.DecodeError, RecursionError):
             return self._take_text(data)
-        if type(value) is not dict:
-            raise MalformedError("a chunk object as data", excerpt(data))
-        if '"error"' in data or "choices" not in value:
+        is_object = type(value) is dict
+        if not is_object or '"error"' in data or "choices" not in value:
             report = find_report(value)
             if report is not None:
                 raise describe_report(report, "in an event")
+            if not is_object:
+                raise MalformedError("a chunk object as data", excerpt(data))
             if is_heartbeat(value):
                 return ()
         return self._accumulator.add(value)
@@ -209,8 +210,7 @@ class ChatReader:
         if isinstance(notice, Comment):
             self.comments += 1
         elif isinstance(notice, Ignored) and not looks_like_field(notice.line):
-            value = read_json(notice.line)
-            report = find_report(value) if isinstance(value, dict) else None
+            report = find_report(read_json(notice.line))
             if report is not None and self._report is None:
                 self._report = describe_report(report, "outside of any event")
                 self._report_at = self._parser.event_count
@@ -245,7 +245,7 @@ class ChatReader:
     def _explain(self, text: str) -> ChatError:
         """The error for a reply that is not whole, with `text` outside of its events."""
         value = read_json(text)
-        report = find_report(value) if isinstance(value, dict) else None
+        report = find_report(value)
         if report is None and self._accumulator.choice_count:
             report = {"message": text}
         if report is not None:

@@ -1,8 +1,10 @@
 """Any fault at any place: whoever reads the stream says so, or what is missing could not be known; nobody hangs or invents."""
 
 import httpx2
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
+from mockserver.faults.told import SHAPES
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer
 from mockserver.strategies import faults, replies, scenarios
@@ -41,3 +43,19 @@ def test_of_a_broken_stream_only_an_error_or_the_whole_reply_is_reported(
     expected = expected_of(server, scenario)
     assume(expected.right == "error")
     assert got["error"] is not None
+
+
+@pytest.mark.parametrize("then", ["end", "done", "close", "go_on"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_error_told_in_any_shape_is_reported_whatever_follows(
+    server: MockServer, http: httpx2.Client, shape: str, then: str
+) -> None:
+    fault = {"fault": "error_event", "shape": shape, "at": {"after_event": 2}, "then": then}
+    scenario = Scenario.of({"name": "told", "reply": "Never whole.", "delivery": {"faults": [fault]}})
+    server.add(scenario)
+    got = ask_client(server, scenario, http)
+    assert judge_last(server, scenario, got).reasons == ()
+    if shape == "bare_line":  # a line that is no field: to the format nothing, where the stream is whole without it
+        assert (got["error"] is None) == (then == "go_on")
+    else:
+        assert got["error"]["type"] == "ReportedError"
