@@ -2,10 +2,13 @@
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 
+from mockserver.faults.events import DoneSuffix
 from mockserver.faults.told import SHAPES
-from mockserver.scenario import Scenario
+from mockserver.place import EventRef
+from mockserver.reply import Reply
+from mockserver.scenario import Delivery, Scenario
 from mockserver.server import MockServer
 from mockserver.strategies import faults, replies, scenarios
 from mockserver.strategies.replies import custom_tools, json_function_calls, json_tools
@@ -15,6 +18,9 @@ TIMEOUT_S = 0.5
 """Long enough for a busy machine, and short enough to wait for where a fault stalls the stream."""
 
 meant = replies(json_tools | custom_tools, json_function_calls, max_choices=2)
+ENDED_BY_TRIMMING = Scenario(
+    name="generated", reply=Reply(), delivery=Delivery(faults=(DoneSuffix(event=EventRef(2), text=" "),))
+)
 one_server = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
     max_examples=max(settings().max_examples // 2, 10),
@@ -23,6 +29,7 @@ one_server = settings(
 
 @one_server
 @given(scenario=scenarios(meant, faults=faults(), paced=False))
+@example(scenario=ENDED_BY_TRIMMING)
 def test_a_fault_is_reported_or_could_not_be_known_and_nothing_is_invented(
     server: MockServer, http: httpx2.Client, scenario: Scenario
 ) -> None:
@@ -34,6 +41,7 @@ def test_a_fault_is_reported_or_could_not_be_known_and_nothing_is_invented(
 
 @one_server
 @given(scenario=scenarios(meant, faults=faults(), paced=False))
+@example(scenario=ENDED_BY_TRIMMING)
 def test_of_a_broken_stream_only_an_error_or_the_whole_reply_is_reported(
     server: MockServer, http: httpx2.Client, scenario: Scenario
 ) -> None:
