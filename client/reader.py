@@ -10,8 +10,10 @@ The open rules, where the research found providers and consumers at odds:
   it was `[DONE]` or the reply lacks nothing and nothing was said in it, the end is a `TruncatedError` that shows it.
 - **Invalid UTF-8** in a field is malformed; replaced text must not pass for whole.
 - **Heartbeats** are skipped: empty `data:`, a comment framed as data (`data: : keep-alive`), an object without `choices` and
-  `usage` that is no chunk and tells no error, and named events (`event: ping`) whose data is no chunk.
-- **Named events**: `error` is an error, whatever its data. Under any other name a chunk is a chunk, and `[DONE]` is `[DONE]`.
+  `usage` that is no chunk and tells no error, and named events (`event: ping`) whose data is no
+  chunk and has no `error`.
+- **Named events**: `error` is an error, whatever its data. Under any other name a chunk is a chunk, `[DONE]` is `[DONE]`, and an
+  object with an `error` in it is an error; what tells one in other words is not.
 - **Lines that are no field** are ignored by the standard. An error object among them is an error; other text is shown if the
   reply turns out not to be whole.
 - **JSON** is RFC 8259: no NaN, no Infinity, no half surrogate pairs.
@@ -203,6 +205,10 @@ class ChatReader:
             raise describe_report(find_report({"error": told, **as_error(told)}) or {}, "in an event named error")
         if event.data.strip() == DONE or (isinstance(value, dict) and isinstance(value.get("choices"), list)):
             return self._take(Event(event.data))
+        objects = value if isinstance(value, list) else [value]
+        error = next((each["error"] for each in objects if isinstance(each, dict) and each.get("error")), None)
+        if error is not None:
+            raise describe_report(as_error(error), f"in an event named {excerpt(event.event)}")
         return ()
 
     def _note(self, notice: Notice) -> None:

@@ -65,6 +65,22 @@ def test_a_list_without_an_error_is_no_chunk() -> None:
     assert isinstance(error, MalformedError)
 
 
+@pytest.mark.parametrize("told", [b'{"error":{"message":"boom"}}', b'{"error":"boom","x":1}', b'[{"error":"boom"}]'])
+def test_an_error_in_an_event_of_any_name_is_told(told: bytes) -> None:
+    given, error = read_to_error(ChatReader(), events(HEL) + b"event: failure\ndata: " + told + b"\n\n" + DONE)
+    assert given == ["Hel"]
+    assert isinstance(error, ReportedError)
+    assert "in an event named 'failure': boom" in str(error)
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"error":null}', b'{"error":{}}', b'{"message":"half way","status":"ok"}', b'{"detail":"x"}', b"[5]"]
+)
+def test_a_named_event_that_tells_no_error_in_so_many_words_is_skipped(data: bytes) -> None:
+    reader, _ = read(b"event: progress\ndata: " + data + b"\n\n" + HELLO)
+    assert reader.completion.content == "Hello"
+
+
 def test_an_unframed_error_ends_the_reply_where_it_stands() -> None:
     given, error = read_to_error(ChatReader(), events(HEL) + json({"error": ERROR}) + b"\n\n" + events(LO) + DONE)
     assert given == ["Hel"]
