@@ -10,8 +10,10 @@ The open rules, where the research found providers and consumers at odds:
   it was `[DONE]` or the reply lacks nothing and nothing was said in it, the end is a `TruncatedError` that shows it.
 - **Invalid UTF-8** in a field is malformed; replaced text must not pass for whole.
 - **Heartbeats** are skipped: empty `data:`, a comment framed as data (`data: : keep-alive`), an object without `choices` and
-  `usage` that is no chunk and tells no error, and named events (`event: ping`) whose data is no chunk.
-- **Named events**: `error` is an error, whatever its data. Under any other name a chunk is a chunk, and `[DONE]` is `[DONE]`.
+  `usage` that is no chunk and tells no error, and named events (`event: ping`) whose data is no
+  chunk and has no `error`.
+- **Named events**: `error` is an error, whatever its data. Under any other name a chunk is a chunk, `[DONE]` is `[DONE]`, and an
+  object with an `error` in it is an error; what tells one in other words is not.
 - **Lines that are no field** are ignored by the standard. An error object among them is an error; other text is shown if the
   reply turns out not to be whole.
 - **JSON** is RFC 8259: no NaN, no Infinity, no half surrogate pairs.
@@ -119,11 +121,11 @@ class ChatReader:
         self._watch.read(now_s)
         try:
             value = read_json(body)
-            if not isinstance(value, dict):
-                raise MalformedError("a chat.completion object", excerpt(body))
             report = find_report(value)
             if report is not None:
                 raise describe_report(report, "in place of a completion")
+            if not isinstance(value, dict):
+                raise MalformedError("a chat.completion object", excerpt(body))
             deltas = self._accumulator.add(value)
             if any(delta.has_token for delta in deltas):
                 self._watch.token(now_s)
@@ -136,7 +138,7 @@ class ChatReader:
     def explain_body(self, body: bytes, content_type: str) -> ChatError:
         """The error for a 2xx answer that is no event stream. A completion in it is not used, but not lost either."""
         value = read_json(body)
-        report = find_report(value) if isinstance(value, dict) else None
+        report = find_report(value)
         error: ChatError
         if report is not None:
             error = describe_report(report, f"as a body of type {content_type or 'unknown'}")
@@ -174,12 +176,13 @@ class ChatReader:
             value = decode_json(data)
         except (msgspec.DecodeError, RecursionError):
             return self._take_text(data)
-        if type(value) is not dict:
-            raise MalformedError("a chunk object as data", excerpt(data))
-        if '"error"' in data or "choices" not in value:
+        is_object = type(value) is dict
+        if not is_object or '"error"' in data or "choices" not in value:
             report = find_report(value)
             if report is not None:
                 raise describe_report(report, "in an event")
+            if not is_object:
+                raise MalformedError("a chunk object as data", excerpt(data))
             if is_heartbeat(value):
                 return ()
         return self._accumulator.add(value)
@@ -202,6 +205,10 @@ class ChatReader:
             raise describe_report(find_report({"error": told, **as_error(told)}) or {}, "in an event named error")
         if event.data.strip() == DONE or (isinstance(value, dict) and isinstance(value.get("choices"), list)):
             return self._take(Event(event.data))
+        objects = value if isinstance(value, list) else [value]
+        error = next((each["error"] for each in objects if isinstance(each, dict) and each.get("error")), None)
+        if error is not None:
+            raise describe_report(as_error(error), f"in an event named {excerpt(event.event)}")
         return ()
 
     def _note(self, notice: Notice) -> None:
@@ -209,8 +216,7 @@ class ChatReader:
         if isinstance(notice, Comment):
             self.comments += 1
         elif isinstance(notice, Ignored) and not looks_like_field(notice.line):
-            value = read_json(notice.line)
-            report = find_report(value) if isinstance(value, dict) else None
+            report = find_report(read_json(notice.line))
             if report is not None and self._report is None:
                 self._report = describe_report(report, "outside of any event")
                 self._report_at = self._parser.event_count
@@ -245,7 +251,7 @@ class ChatReader:
     def _explain(self, text: str) -> ChatError:
         """The error for a reply that is not whole, with `text` outside of its events."""
         value = read_json(text)
-        report = find_report(value) if isinstance(value, dict) else None
+        report = find_report(value)
         if report is None and self._accumulator.choice_count:
             report = {"message": text}
         if report is not None:

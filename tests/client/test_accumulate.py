@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -272,6 +273,10 @@ SAME: dict[str, tuple[list[dict[str, Any]], Completion]] = {
         [chunk({"audio": {"data": "QQ=="}}), chunk({"audio": {"data": "Qg=="}}, "stop")],
         with_first(content="", audio=Audio(data="QUI=")),
     ),
+    "audio that is not even ASCII": (
+        [chunk({"audio": {"data": "YQ=="}}), chunk({"audio": {"data": "é"}}, "stop")],
+        with_first(content="", audio=Audio(data="YQ==é")),
+    ),
     "audio that is not base64": (
         [chunk({"audio": {"data": "?="}}), chunk({"audio": {"data": "Qg=="}}, "stop")],
         with_first(content="", audio=Audio(data="?=Qg==")),
@@ -306,6 +311,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "logprobs": ({"choices": [{"logprobs": 1}]}, "an object at choices[0].logprobs"),
     "function_call": (chunk({"function_call": "f"}), "an object at choices[0].delta.function_call"),
     "audio": (chunk({"audio": "a"}), "an object at choices[0].delta.audio"),
+    "audio's id": (chunk({"audio": {"id": 5}}), "a text at choices[0].delta.audio.id"),
+    "audio's data": (chunk({"audio": {"data": 5}}), "a text at choices[0].delta.audio.data"),
+    "audio's transcript": (chunk({"audio": {"transcript": {}}}), "a text at choices[0].delta.audio.transcript"),
     "usage": ({"usage": 5}, "an object at usage"),
     "usage of the choice": ({"choices": [{"usage": 5}]}, "an object at choices[0].usage"),
 }
@@ -427,6 +435,15 @@ def test_adding_after_a_merge_goes_on() -> None:
 
 
 # The short way for text chunks
+
+
+@given(st.lists(make.odd_chunks, max_size=2))
+def test_of_any_json_whatever_comes_a_completion_or_the_refusal_of_its_shape(chunks: list[dict[str, Any]]) -> None:
+    accumulator = Accumulator()
+    with contextlib.suppress(MalformedError):
+        for one in chunks:
+            accumulator.add(one)
+    assert msgspec.json.encode(accumulator.completion())
 
 
 @given(st.lists(make.chunks | make.words.map(text), max_size=8))

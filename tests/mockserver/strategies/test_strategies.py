@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, find, given, settings
@@ -20,6 +20,7 @@ from mockserver.reply import Reply
 from mockserver.scenario import Delivery, Scenario
 from mockserver.steps import Step
 from mockserver.strategies import as_file, chunk_lists, deliveries, faults, partitions, replies, scenarios
+from mockserver.strategies.faults import FAULT_OPTIONS
 from mockserver.strategies.replies import json_tools
 from mockserver.timing import UNPACED
 from tests.mockserver.strategies_local import ask
@@ -148,6 +149,27 @@ def test_deliveries_can_have_codings_dialects_and_faults() -> None:
     assert find(deliveries(codings=("gzip",)), lambda made: made.http.coding is not None, settings=database)
     assert find(deliveries(dialects=("azure",)), lambda made: made.dialect == "azure", settings=database)
     assert find(deliveries(faults(), max_faults=2), lambda made: len(made.faults) == 2, settings=database)
+
+
+WORDS = [
+    (name, option, word)
+    for name, kind in FAULTS.items()
+    for option, of_type in get_type_hints(kind).items()
+    if get_origin(of_type) is Literal
+    for word in get_args(of_type)
+]
+
+
+@pytest.mark.parametrize(("name", "option", "word"), WORDS)
+def test_every_word_that_an_option_of_a_fault_may_be_is_drawn(name: str, option: str, word: str) -> None:
+    narrow = settings(database=None, derandomize=True, max_examples=1_000)
+    assert find(faults([name]), lambda made: getattr(made, option) == word, settings=narrow)
+
+
+def test_every_fault_is_drawn_with_every_option_but_that_it_may_not_strike() -> None:
+    assert {name: set(options) for name, options in FAULT_OPTIONS.items()} == {
+        name: set(kind.__struct_fields__) - {"probability"} for name, kind in FAULTS.items()
+    }
 
 
 @given(faults(["close", "reset"], at=st.just(Place("after_finish"))))
