@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -110,7 +111,8 @@ def _tokens(choice: Choice, tokenizer: Tokenizer) -> Sequence[Token]:
     tokens: tuple[Token, ...] = ()
     for part, call, text, pieces in parts:
         if pieces is not None:
-            tokens += tuple([Token(part, plain(piece), call) for piece in pieces])
+            texts = pieces if set(map(type, pieces)) <= {str} else map(plain, pieces)
+            tokens += tuple(map(Token, repeat(part), texts, repeat(call)))
         elif text:
             cut = _cut if len(text) <= _KEPT_CHARACTERS else _cut.__wrapped__
             tokens += cut(part, call, plain(text), tokenizer)
