@@ -7,9 +7,10 @@ A property holds the result equal to the long way's, byte for byte and due time 
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby, islice
-from operator import add, attrgetter
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -140,23 +141,37 @@ def _write_texts(texts: list[str]) -> list[bytes]:
 
 
 def _pour(dues: Sequence[float], mold: Mold, texts: list[bytes], places: Iterator[int]) -> _Batch:
-    """A mold filled with each of these texts: the pieces of the events, each of them an HTTP chunk of its own."""
-    front, middle, back = mold.front, mold.middle, mold.back + b"\r\n"
-    count, sizes = len(texts), [*map(len, texts)]
+    """A mold filled with each of these texts: the pieces of the events, each of them an HTTP chunk of its own.
+
+    What stands around a text depends on its length alone, so it is made once for each length that there is.
+    """
+    middle, back, count = mold.middle, mold.back + b"\r\n", len(texts)
+    lengths: list[Any] = [*map(len, texts)]
+    is_ascii = b"".join(texts).isascii()
+    if not is_ascii:
+        lengths = [*zip(lengths, [len(text.decode()) for text in texts], strict=True)]
+    heads, fillers, sizes = {}, {}, {}
+    for length in set(lengths):
+        size, characters = (length, length) if is_ascii else length
+        letters = (1 - mold.characters - characters) % STEP if mold.fills else 0
+        fillers[length] = _cut_filler(letters)
+        heads[length] = head = b"%x\r\n%b" % (mold.size + size + letters, mold.front)
+        sizes[length] = len(head) + size + len(middle) + letters + len(back)
     pieces = [middle] * (_PIECES * count)
+    pieces[0::_PIECES] = map(heads.__getitem__, lengths)
+    pieces[1::_PIECES] = texts
     if mold.fills:
-        lengths = sizes if all(map(bytes.isascii, texts)) else [len(text.decode()) for text in texts]
-        room = 1 - mold.characters
-        letters = [(room - length) % STEP for length in lengths]
-        pieces[3::_PIECES] = [FILLER[at : at + length] for length, at in zip(letters, places, strict=False)]
-        sizes = [*map(add, sizes, letters)]
+        pieces[3::_PIECES] = [fillers[length][at] for length, at in zip(lengths, places, strict=False)]
     else:
         pieces[3::_PIECES] = [b""] * count
-    heads = {size: b"%x\r\n%b" % (mold.size + size, front) for size in set(sizes)}
-    pieces[0::_PIECES] = first = [heads[size] for size in sizes]
-    pieces[1::_PIECES] = texts
     pieces[4::_PIECES] = [back] * count
-    return _Batch(dues, pieces, sum(sizes) + sum(map(len, first)) + count * (len(middle) + len(back)))
+    return _Batch(dues, pieces, sum(map(sizes.__getitem__, lengths)))
+
+
+@lru_cache(STEP)
+def _cut_filler(length: int) -> list[bytes]:
+    """All pieces of `FILLER` of a length, by where they begin: to cut one takes longer than to look it up."""
+    return [FILLER[at : at + length] for at in range(len(FILLER) - length)]
 
 
 _PIECES = 5
