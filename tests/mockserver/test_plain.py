@@ -131,7 +131,9 @@ def test_streams_of_one_shape_differ_in_their_own_values_only() -> None:
         )
 
 
-@pytest.mark.parametrize("pieces", [("",), ("", ""), (",", '","', "a", ""), ('"', ","), ("\\", '",'), ("é", "🙂")])
+@pytest.mark.parametrize(
+    "pieces", [("",), ("", ""), (",", '","', "a", ""), ('"', ","), ('",', "x"), ("\\", '",'), ("é", "🙂")]
+)
 def test_texts_are_written_as_json_writes_each_alone(pieces: tuple[str, ...]) -> None:
     made = plan(Reply(pieces=pieces), ask(stream=True))
     assert as_played(made.in_short()) == as_played(made)
