@@ -89,6 +89,9 @@ def _runs(tokens: Sequence[Token]) -> list[Sequence[Token]]:
     return [list(run) for _, run in groupby(tokens, key=attrgetter("part", "call"))]
 
 
+_DONE = b"%x\r\n%b\r\n" % (len(frame_event(DONE, "done")), frame_event(DONE, "done"))
+
+
 def _fill(
     molds: Iterable[Mold], runs: Iterable[Sequence[Token]], due: Sequence[float], longest: int, seed: str
 ) -> Iterator[_Batch]:
@@ -99,16 +102,15 @@ def _fill(
     places, run, first = filler_places(seed), iter(runs), 0
     for mold in molds:
         if not mold.has_text:
-            yield _pour([mold.due_s], mold, [b""], places)
+            data = _pour_alone(mold, places)
+            yield _Batch([mold.due_s], [data], len(data))
             continue
         tokens = next(run)
         most = SLICE_BYTES // (longest * _MOST_BYTES + mold.size + _HEAD_BYTES + STEP)
         for batch, dues in _portions(tokens, due, first, most):
             yield _pour(dues, mold, _write_texts([token.text for token in batch]), places)
         first += len(tokens)
-    done = frame_event(DONE, "done")
-    data = b"%x\r\n%b\r\n" % (len(done), done)
-    yield _Batch([due[-1]], [data], len(data))
+    yield _Batch([due[-1]], [_DONE], len(_DONE))
 
 
 def _portions(
@@ -166,6 +168,13 @@ def _pour(dues: Sequence[float], mold: Mold, texts: list[bytes], places: Iterato
         pieces[3::_PIECES] = [b""] * count
     pieces[4::_PIECES] = [back] * count
     return _Batch(dues, pieces, sum(map(sizes.__getitem__, lengths)))
+
+
+def _pour_alone(mold: Mold, places: Iterator[int]) -> bytes:
+    """The one event of a mold that has no hole for a text."""
+    letters = (1 - mold.characters) % STEP if mold.fills else 0
+    filler = _cut_filler(letters)[next(places)] if mold.fills else b""
+    return b"%x\r\n%b%b%b%b\r\n" % (mold.size + letters, mold.front, mold.middle, filler, mold.back)
 
 
 @lru_cache(STEP)
