@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import sub
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -85,6 +87,13 @@ class Exchange:
             self.late_s = at_s - due_s
         if len(self.played) < MAX_PLAYED:
             self.played.append(Played(due_s, at_s, size))
+
+    def note_writes(self, due_s: list[float], at_s: list[float], sizes: list[int]) -> None:
+        """Enter several send calls, made one after the other."""
+        self.bytes_sent += sum(sizes)
+        self.late_s = max(self.late_s, *map(sub, at_s, due_s))
+        if (room := MAX_PLAYED - len(self.played)) > 0:
+            self.played += islice(map(Played, due_s, at_s, sizes), room)
 
 
 class Journal:

@@ -26,7 +26,7 @@ GET_BODY = msgspec.json.encode(
 )
 """What a GET of a scenario's URL asks, unless the server was told otherwise."""
 
-_KEPT_BYTES = 16 * 1024
+_KEPT_BYTES, _KEPT_REQUESTS = 16 * 1024, 2048
 _SCENARIO_PATH = re.compile(r"/scenarios/([^/]+)/")
 _DEPLOYMENT_PATH = re.compile(r"/deployments/([^/]+)/chat/completions$")
 
@@ -68,7 +68,7 @@ def _read_request(service: Service, asked: Asked, named: str | None) -> ChatRequ
     return parse(asked.body, model=deployment[1] if deployment else None)
 
 
-@lru_cache(256)
+@lru_cache(_KEPT_REQUESTS)
 def _parse_again(body: bytes, model: str | None) -> ChatRequest:
     return parse_request(body, model=model)
 

@@ -120,3 +120,21 @@ def test_what_is_not_plain_goes_the_long_way(delivery: Delivery, more: dict[str,
 def test_a_token_that_may_be_cut_in_slices_goes_the_long_way() -> None:
     made = plan(Reply(pieces=("x" * (MAX_PIECE + 1),)), ask(stream=True))
     assert list(made.in_short()) == list(made)
+
+
+def test_streams_of_one_shape_differ_in_their_own_values_only() -> None:
+    for model in ("one", "ötwo", 'th"ree'):
+        made = plan(Reply(content='say "this" \\ and\tthat'), ask(stream=True, model=model))
+        assert as_played(made.in_short()) == as_played(made)
+        assert model.replace('"', '\\"').encode() in b"".join(
+            step.data for step in made.in_short() if isinstance(step, Write)
+        )
+
+
+@pytest.mark.parametrize(
+    "pieces", [("",), ("", ""), (",", '","', "a", ""), ('"', ","), ('",', "x"), ("\\", '",'), ("é", "🙂")]
+)
+def test_texts_are_written_as_json_writes_each_alone(pieces: tuple[str, ...]) -> None:
+    made = plan(Reply(pieces=pieces), ask(stream=True))
+    assert as_played(made.in_short()) == as_played(made)
+    assert list(made.in_short()) != list(made), "the short way is taken"
