@@ -28,7 +28,7 @@ class ChoiceParts:
         self.finish_reason: str | None = None
         self._role = ""
         self._texts: dict[str, list[str]] = {"content": [], "reasoning": [], "refusal": []}
-        self._content = self._texts["content"]
+        self.contents = self._texts["content"]
         self._calls = Pieces()
         self._function_calls: list[tuple[str, str]] = []
         self._audio: list[Mapping[str, Any]] = []
@@ -53,14 +53,9 @@ class ChoiceParts:
         if type(delta) is dict and len(delta) == 1:
             content = delta.get("content")
             if type(content) is str:  # the common chunk: text and nothing else
-                self._content.append(content)
+                self.contents.append(content)
                 return Delta(self.index, content, "", "", (), finish_reason, delta)
         return self._add_delta(read_object(delta, f"choices[{place}].delta"), f"choices[{place}].delta", finish_reason)
-
-    def add_text(self, content: str) -> Delta:
-        """Take a delta that is text and nothing else."""
-        self._content.append(content)
-        return Delta(self.index, content, "", "", (), None, {"content": content})
 
     def _add_outer(self, choice: Mapping[str, Any]) -> None:
         unknown = {key: value for key, value in choice.items() if key not in CHOICE_KEYS}

@@ -34,7 +34,7 @@ from client.limits import Limits
 from client.reports import as_error, describe_report, find_report, is_plain_text, looks_like_field, read_json
 from client.sse import Comment, Event, Ignored, Notice, Parser, Unfinished
 from client.stopwatch import Stopwatch
-from client.textchunk import read_text_chunk
+from client.textchunk import decode_text_chunk
 from client.whole import find_fault
 
 __all__ = ["ChatReader"]
@@ -44,7 +44,7 @@ KEPT_CHARS = 4096
 """How much text outside of events is kept for the error message."""
 
 TEXT_MISSES = 8
-"""After so many events that are no `TextChunk`, a stream has its own ways, and trying only costs time."""
+"""After so many events in a row that are no `TextChunk`, a stream has its own ways, and trying only costs time."""
 
 decode_json = msgspec.json.Decoder().decode
 
@@ -90,14 +90,14 @@ class ChatReader:
 
     def feed(self, data: bytes, now_s: float = 0.0) -> Iterator[Delta]:
         """The deltas that `data`, read at `now_s`, completes. To be iterated to its end."""
-        self._watch.read(now_s)
+        self._watch.last_s = now_s
         try:
             for event in self._parse(data):
                 self.events += 1
                 for delta in self._take(event):
                     if delta.content or delta.has_token:
                         self.has_token = True
-                        self._watch.token(now_s)
+                        self._watch.tokens_s.append(now_s)
                     yield delta
                 if self.done:
                     return
@@ -167,9 +167,12 @@ class ChatReader:
             return self._take_named(event)
         data = event.data
         if self._text_misses < TEXT_MISSES:
-            chunk = read_text_chunk(data)
-            delta = self._accumulator.add_text(chunk) if chunk is not None else None
+            try:
+                delta = self._accumulator.add_text(decode_text_chunk(data))
+            except (msgspec.DecodeError, RecursionError):
+                delta = None
             if delta is not None:
+                self._text_misses = 0
                 return (delta,)
             self._text_misses += 1
         try:
