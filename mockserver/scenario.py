@@ -129,11 +129,20 @@ class ErrorReply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a reply is sent, its times apart. Each part acts on its own arrow; all may be combined."""
 
-    dialect: Annotated[DialectName | None, Meta(description="A named set of quirks: see `mockserver list`.")] = None
+    dialect: Annotated[
+        DialectName | None,
+        Meta(
+            description="A named set of quirks: see `mockserver list`. The rest of the delivery adds to it or is said in its "
+            "place; a value that is the default says nothing: for one token a chunk over a dialect that groups write [1]."
+        ),
+    ] = None
     quirks: Annotated[tuple[QuirkName, ...], Meta(description="Departures of providers: see `mockserver list`.")] = ()
     group: Annotated[
         Ordinal | Literal["all"] | tuple[Ordinal, ...],
-        Meta(description="Tokens in each chunk: a number, all, or a list of numbers."),
+        Meta(
+            description="Tokens in each chunk: a number, all, or a list of numbers: those of the first chunks, behind which "
+            "each chunk carries one."
+        ),
     ] = 1
     ids: Annotated[Ids, Meta(description="How ids look.")] = OPENAI_IDS
     json: Annotated[JsonStyle, Meta(description="How chunks are written as JSON.")] = JsonStyle()
@@ -210,8 +219,12 @@ class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         str | Reply | None, Meta(description="What is meant: a text, or more. Default: made from the request.")
     ] = None
     error: ErrorReply | None = None
-    timing: Timing = UNPACED
-    delivery: Delivery = Delivery()
+    timing: Annotated[
+        Timing, Meta(description="Its own times, as a whole in place of the scenario's. Default: the scenario's.")
+    ] = UNPACED
+    delivery: Annotated[
+        Delivery, Meta(description="Its own delivery, as a whole in place of the scenario's. Default: the scenario's.")
+    ] = Delivery()
     times: Annotated[int, Meta(ge=1, description="How often in turn. The last of a sequence repeats.")] = 1
 
     def __post_init__(self) -> None:
@@ -259,8 +272,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ] = None
     error: ErrorReply | None = None
     sequence: Annotated[tuple[Turn, ...], Meta(description="Answers in turn; the last one repeats.")] = ()
-    timing: Timing = UNPACED
-    delivery: Delivery = Delivery()
+    timing: Annotated[
+        Timing, Meta(description="When the bytes leave; in a sequence for the turns that say nothing of their own.")
+    ] = UNPACED
+    delivery: Annotated[
+        Delivery, Meta(description="How it is sent; in a sequence for the turns that say nothing of their own.")
+    ] = Delivery()
     rate_limit: Annotated[RateLimit | None, Meta(description="Requests and tokens a minute.")] = None
     on_connect: Annotated[OnConnect | None, Meta(description="What happens to the next connections.")] = None
     seed: Annotated[int | None, Meta(description="Seed of all that varies. Default: the server's --seed.")] = None

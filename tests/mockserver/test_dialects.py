@@ -19,7 +19,7 @@ from mockserver.place import EventRef
 from mockserver.plan import Terms, plan_turn
 from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.reply import Reply, ToolCall
-from mockserver.scenario import Delivery, Scenario, convert
+from mockserver.scenario import Delivery, Scenario, convert, scenario_file_schema
 from mockserver.sse import Framing, Lines
 from mockserver.steps import Head, Write
 from mockserver.stream import Stream
@@ -295,6 +295,13 @@ def test_a_delivery_adds_to_its_dialect_and_says_the_rest_in_its_place() -> None
     assert (both.edits, both.inserts) == (base.edits, own.inserts)
     assert both.framing == Framing(line_end="crlf", extra=(*base.framing.extra, *own.framing.extra))
     assert (both.ids, both.http, both.group) == (base.ids, base.http, (2, 3))
+
+
+def test_over_a_dialect_that_groups_tokens_a_list_says_that_each_has_a_chunk() -> None:
+    assert resolve_dialect(Delivery(dialect="gemini", group=1)).group == load_dialect("gemini").delivery.group == 12
+    assert resolve_dialect(Delivery(dialect="gemini", group=(1,))).group == (1,)
+    described = scenario_file_schema()["$defs"]["Delivery"]["properties"]["dialect"]["description"]
+    assert "a value that is the default says nothing" in described
 
 
 def test_a_list_that_is_one_value_is_replaced_and_headers_are_merged() -> None:

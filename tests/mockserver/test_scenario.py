@@ -165,6 +165,16 @@ def test_a_turn_has_the_timing_of_the_scenario_unless_it_has_its_own() -> None:
     assert scenario.turn(1).timing == common
 
 
+def test_what_a_turn_says_itself_stands_as_a_whole_in_place_of_the_scenarios() -> None:
+    own = {"timing": {"itl": "5ms"}, "delivery": {"quirks": ["done-missing"]}}
+    common = {"timing": {"ttft": "1s"}, "delivery": {"dialect": "ollama", "group": 2}}
+    turn = Scenario.of({"name": "a", "sequence": [{"reply": "x", **own}], **common}).turn(0)
+    assert turn.timing == convert(own["timing"], Timing)
+    assert turn.delivery == Delivery(quirks=("done-missing",))
+    fields = SCHEMA["$defs"]["Turn"]["properties"]
+    assert all("as a whole in place of the scenario's" in fields[key]["description"] for key in own)
+
+
 def test_the_meaning_of_a_turn_is_a_whole_reply() -> None:
     assert Turn(reply="x").meaning == Reply(content="x")
     assert Turn(reply=Reply(refusal="no")).meaning == Reply(refusal="no")
