@@ -114,7 +114,8 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """How events become lines. The default is OpenAI's: LF, one space after the colon, nothing but `data:`."""
 
     line_end: Annotated[
-        LineEnd | tuple[LineEnd, ...], Meta(description="What ends a line: lf, crlf or cr, or several taken in turn, over and over.")
+        LineEnd | tuple[LineEnd, ...],
+        Meta(description="What ends a line: lf, crlf or cr, or several taken in turn, over and over."),
     ] = "lf"
     spaces: Annotated[
         int,
