@@ -18,6 +18,16 @@ from mockserver.request import wording
 from mockserver.request.messages import Message, check_conversation
 from mockserver.request.parameters import Body, check_parameters
 
+DEFAULT_BODY = msgspec.json.encode(
+    {
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "user", "content": "Hello"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+)
+"""What is asked where nobody says what: by a GET of a scenario's URL, by `mockserver show`."""
+
 MAX_DEPTH = 128
 """Arrays and objects within each other, at most; the schemas of tools are the deepest thing that people send."""
 
