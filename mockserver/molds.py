@@ -80,6 +80,7 @@ class _Pattern(msgspec.Struct, frozen=True):
 
 
 _kept: dict[Hashable, list[_Pattern] | None] = {}
+_ABSENT = ()
 _MAX_KEPT = 64
 _HOLE_BEGINS = "\ue000".encode()
 
@@ -90,12 +91,15 @@ def _patterns(stream: Stream, runs: Sequence[Sequence[Token]]) -> list[_Pattern]
     holes = tuple([Token(run[0].part, _HOLE, run[0].call) for run in runs])
     choice = replace(stream.completion.choices[0], tokens=holes)
     key = choice, request.include_usage, request.include_obfuscation
-    if key not in _kept:
-        if len(_kept) >= _MAX_KEPT:
-            _kept.clear()
-        patterns = list(_make_patterns(choice, stream))
-        _kept[key] = None if None in patterns else [pattern for pattern in patterns if pattern]
-    return _kept[key]
+    kept = _kept.get(key, _ABSENT)  # one look: all servers of a process keep them here, and the thread of any may clear
+    if not isinstance(kept, tuple):
+        return kept
+    patterns = list(_make_patterns(choice, stream))
+    made = None if None in patterns else [pattern for pattern in patterns if pattern]
+    if len(_kept) >= _MAX_KEPT:
+        _kept.clear()
+    _kept[key] = made
+    return made
 
 
 def _make_patterns(choice: CompletedChoice, stream: Stream) -> Iterator[_Pattern | None]:

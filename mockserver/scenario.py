@@ -22,7 +22,7 @@ from mockserver.json_text import JsonStyle
 from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.quirks.quirk import Right
 from mockserver.reply import Reply
-from mockserver.shorthand import JsonSchema, decode_shorthand, encode_shorthand, shorthand, shorthand_schema
+from mockserver.shorthand import JsonSchema, decode_shorthand, shorthand, shorthand_schema
 from mockserver.sse import Framing
 from mockserver.timing import UNPACED, Timing
 from mockserver.writes import Writes
@@ -308,11 +308,6 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         timing = turn.timing if turn.timing != UNPACED else self.timing
         delivery = turn.delivery if turn.delivery != Delivery() else self.delivery
         return msgspec.structs.replace(turn, timing=timing, delivery=delivery)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The scenario as it would stand in a file."""
-        found: dict[str, Any] = msgspec.to_builtins(self, enc_hook=encode_shorthand)
-        return found
 
 
 class ScenarioFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -4,27 +4,16 @@ import logging
 import re
 from functools import lru_cache
 
-import msgspec
 from starlette.types import Scope
 
 from mockserver.api.service import Asked, Service
 from mockserver.errors import RequestError
 from mockserver.matching import match
 from mockserver.plan import Plan
-from mockserver.request import ChatRequest, parse_request
+from mockserver.request import DEFAULT_BODY, ChatRequest, parse_request
 from mockserver.scenario import Turn
 
 log = logging.getLogger("mockserver")
-
-GET_BODY = msgspec.json.encode(
-    {
-        "model": "gpt-4o-mini",
-        "messages": [{"role": "user", "content": "Hello"}],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-)
-"""What a GET of a scenario's URL asks, unless the server was told otherwise."""
 
 _KEPT_BYTES, _KEPT_REQUESTS = 16 * 1024, 2048
 _SCENARIO_PATH = re.compile(r"/scenarios/([^/]+)/")
@@ -62,7 +51,7 @@ def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
 def _read_request(service: Service, asked: Asked, named: str | None) -> ChatRequest:
     """The request that is asked; a GET of a scenario's URL, all that some event parsers can do, asks for a plain stream."""
     if asked.method == "GET":
-        return parse_request(service.settings.get_bodies.get(named or "", GET_BODY))
+        return parse_request(service.settings.get_bodies.get(named or "", DEFAULT_BODY))
     deployment = _DEPLOYMENT_PATH.search(asked.path)
     parse = parse_request if len(asked.body) > _KEPT_BYTES else _parse_again
     return parse(asked.body, model=deployment[1] if deployment else None)

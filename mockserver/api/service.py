@@ -224,7 +224,7 @@ class Endpoint:
             plan = plan_refusal(error, service.terms(asked))
         except Exception:
             log.exception("%s %s: a bug in the mock server", asked.method, asked.path)
-            bug = RequestError("The mock server has a bug: its log has the traceback.", status=500, type="server_error")
+            bug = RequestError("The mock server has a bug: its log has the traceback.", status=500)
             plan = plan_refusal(bug, service.terms(asked))
         if asked.method == "HEAD":
             # RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content".

@@ -40,13 +40,6 @@ EXAMPLES = """\b
   mockserver show tools chat.yaml --raw | less   the body's bytes alone
 """
 
-DEFAULT_REQUEST: dict[str, Any] = {
-    "model": "gpt-4o-mini",
-    "messages": [{"role": "user", "content": "Hello"}],
-    "stream": True,
-    "stream_options": {"include_usage": True},
-}
-
 
 def show(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Its name, or a file that holds just one.")],
@@ -101,12 +94,12 @@ def _make_plan(name: str, files: list[str], request: str | None, seed: int, turn
     from mockserver.cli.finding import find_scenario
     from mockserver.dialects import resolve_dialect
     from mockserver.errors import RequestError, UsageError
-    from mockserver.request import parse_request
+    from mockserver.request import DEFAULT_BODY, parse_request
     from mockserver.writes import Writes
 
     scenario = find_scenario(name, files)
     try:
-        body = Path(request).read_bytes() if request else json.dumps(DEFAULT_REQUEST).encode()
+        body = Path(request).read_bytes() if request else DEFAULT_BODY
     except OSError as error:
         raise UsageError(f"cannot read the request {request}: {error.strerror}") from error
     try:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mockserver import molds
 from mockserver.http import Http, Interim
 from mockserver.plain import MAX_PIECE
 from mockserver.plan import Plan, Terms, plan_turn
@@ -138,3 +139,20 @@ def test_texts_are_written_as_json_writes_each_alone(pieces: tuple[str, ...]) ->
     made = plan(Reply(pieces=pieces), ask(stream=True))
     assert as_played(made.in_short()) == as_played(made)
     assert list(made.in_short()) != list(made), "the short way is taken"
+
+
+def test_who_makes_a_stream_is_not_disturbed_by_another_server_s_thread_that_clears_the_patterns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Cleared(dict[Any, Any]):
+        """What is kept, cleared right after each time that somebody looks whether something is there."""
+
+        def __contains__(self, key: object) -> bool:
+            found = super().__contains__(key)
+            self.clear()
+            return found
+
+    monkeypatch.setattr(molds, "_kept", Cleared())
+    for content in ("one two", "three four", "five six"):
+        made = plan(Reply(content=content), ask(stream=True))
+        assert as_played(made.in_short()) == as_played(made)

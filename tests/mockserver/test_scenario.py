@@ -25,7 +25,7 @@ from mockserver.scenario import (
     convert,
     scenario_file_schema,
 )
-from mockserver.shorthand import Duration
+from mockserver.shorthand import Duration, encode_shorthand
 from mockserver.timing import Pause, Timing
 from tests.mockserver.scenario_values import FILE_VALUES, values_of
 
@@ -184,7 +184,7 @@ def test_the_meaning_of_a_turn_is_a_whole_reply() -> None:
 @given(values_of(Scenario))
 def test_a_scenario_is_written_as_it_would_stand_in_a_file(values: Any) -> None:
     scenario = Scenario.of(values)
-    assert Scenario.of(scenario.as_dict()) == scenario
+    assert Scenario.of(msgspec.to_builtins(scenario, enc_hook=encode_shorthand)) == scenario
 
 
 def test_a_file_is_converted_as_a_whole() -> None:
