@@ -24,7 +24,7 @@ from mockserver.api.chat import check_method
 from mockserver.api.service import Asked, MakePlan, Service
 from mockserver.conformance.adhoc import make_case
 from mockserver.conformance.case import Case
-from mockserver.conformance.consumer import Hello, Report
+from mockserver.conformance.consumer import Hello, Report, read_hello
 from mockserver.conformance.run import (
     PLAIN,
     Result,
@@ -81,11 +81,10 @@ class Board:
     def plan_consumer(self, service: Service, asked: Asked, scope: Scope) -> Plan:
         """Takes in who the consumer is."""
         check_method(asked, "POST")
-        said = _read_object(asked)
-        lacks = said.get("lacks", [])
-        if not isinstance(said.get("consumer"), str) or not isinstance(lacks, list):
-            raise RequestError('expected {"consumer": "name", "version": "…", "lacks": […]}')
-        self.consumer = Hello(said["consumer"], str(said.get("version", "")), frozenset(map(str, lacks)))
+        try:
+            self.consumer = read_hello(_read_object(asked))
+        except ValueError as error:
+            raise RequestError(str(error)) from error
         self.posted.put(None)  # with what it lacks there may be nothing left to wait for
         return plan_body(202, JSON_TYPE, b"{}", service.terms(asked))
 

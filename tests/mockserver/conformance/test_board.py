@@ -212,6 +212,7 @@ def test_a_form_posts_an_outcome_too() -> None:
         (lambda client: client.ask({}, path="/cases.json"), 405, "Not allowed"),
         (lambda client: client.ask({"lacks": ["n"]}, path="/consumer"), 400, "expected"),
         (lambda client: client.ask({"consumer": "x", "lacks": "n"}, path="/consumer"), 400, "expected"),
+        (lambda client: client.ask({"consumer": "x", "lacks": ["many"]}, path="/consumer"), 400, "unknown word 'many'"),
         (lambda client: client.ask(chat()), 404, "No scenario matches"),
     ],
 )
