@@ -11,7 +11,7 @@
 #   make format        put the code into the format that `make check` wants
 #   make clean         remove all of the above
 #
-# Versions are those of the constraints files, which CI uses too; `make test CONSTRAINTS=` takes the newest there are.
+# Versions are those of the constraints files, which CI uses too; `make clean && make test CONSTRAINTS=` takes the newest.
 
 PYTHON ?= python3
 ARGS ?=

@@ -37,7 +37,7 @@ SCRIPTS = (
     Script("punctuality", 180, 480),
     Script("memory", 60, 300),
     Script("starting", 30, 300),
-    Script("parsing", 20, 180),
+    Script("parsing", 30, 180),
     Script("conformance", 30, 260),
     Script("others_clock", 50, 240),
 )

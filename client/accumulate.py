@@ -32,7 +32,6 @@ from client.textchunk import TextChunk
 __all__ = ["Accumulator", "accumulate"]
 
 HEAD_KEYS = ("id", "created", "model", "service_tier", "system_fingerprint")
-REQUIRED_KEYS = frozenset({"id", "created", "model"})
 CHUNK_KEYS = frozenset({*HEAD_KEYS, "object", "choices", "usage", "obfuscation"})
 
 
@@ -46,14 +45,15 @@ class Accumulator:
         self._usage_elsewhere: Mapping[str, Any] | None = None
         self._extra: dict[str, Any] = {}
         self._choices: dict[int, ChoiceParts] = {}
-        # The keys of a chunk that can tell nothing new about the reply as a whole: nearly all look alike.
-        self._plain: tuple[str, ...] | None = None
+        self._missing: tuple[str, ...] = HEAD_KEYS  # of the head, what no chunk has said yet
 
     def add(self, chunk: Mapping[str, Any]) -> list[Delta]:
         """Take one chunk, and say what it adds to each of its choices; raises `MalformedError` if its shape is wrong."""
         self.chunk_count += 1
-        if tuple(chunk) != self._plain:
+        if self._missing:
             self._add_head(chunk)
+        if not chunk.keys() <= CHUNK_KEYS:
+            self._add_extra(chunk)
         usage = chunk.get("usage")
         if usage:
             self._usage = read_object(usage, "usage")
@@ -68,28 +68,25 @@ class Accumulator:
         """Take a chunk that is text and nothing else. None, and nothing is taken, if it may tell something new beside it."""
         choice = chunk.choices[0]
         parts = self._choices.get(choice.index)
-        if parts is None or self._plain is None:
+        if parts is None:
             return None
-        head = self._head
-        if (chunk.service_tier and "service_tier" not in head) or (
-            chunk.system_fingerprint and "system_fingerprint" not in head
-        ):
-            return None
+        for key in self._missing:
+            if getattr(chunk, key):
+                return None
         self.chunk_count += 1
-        return parts.add_text(choice.delta.content)
+        content = choice.delta.content
+        parts.contents.append(content)
+        return Delta(choice.index, content, raw={"content": content})
 
     def _add_head(self, chunk: Mapping[str, Any]) -> None:
-        for key in HEAD_KEYS:
-            if not self._head.get(key) and chunk.get(key):
-                self._head[key] = chunk[key]
-        extra = {key: value for key, value in chunk.items() if key not in CHUNK_KEYS and value is not None}
-        if extra:
-            self._extra.update(extra)
-            x_groq = extra.get("x_groq")
-            if isinstance(x_groq, Mapping) and isinstance(x_groq.get("usage"), Mapping):
-                self._usage_elsewhere = x_groq["usage"] or self._usage_elsewhere
-        elif all(self._head.get(key) for key in HEAD_KEYS if key in chunk or key in REQUIRED_KEYS):
-            self._plain = tuple(chunk)
+        self._head.update((key, chunk[key]) for key in self._missing if chunk.get(key))
+        self._missing = tuple(key for key in HEAD_KEYS if key not in self._head)
+
+    def _add_extra(self, chunk: Mapping[str, Any]) -> None:
+        self._extra.update((key, value) for key, value in chunk.items() if key not in CHUNK_KEYS and value is not None)
+        x_groq = chunk.get("x_groq")
+        if isinstance(x_groq, Mapping) and isinstance(x_groq.get("usage"), Mapping):
+            self._usage_elsewhere = x_groq["usage"] or self._usage_elsewhere
 
     def _add_choice(self, choice: object, place: int) -> Delta:
         if not isinstance(choice, dict):
@@ -110,12 +107,12 @@ class Accumulator:
         """Append what `later` took from the chunks that came after these."""
         self.chunk_count += later.chunk_count
         self._head = {**later._head, **self._head}
+        self._missing = tuple(key for key in HEAD_KEYS if key not in self._head)
         self._usage = later._usage or self._usage
         self._usage_elsewhere = later._usage_elsewhere or self._usage_elsewhere
         self._extra.update(later._extra)
         for index, parts in later._choices.items():
             self._choices.setdefault(index, ChoiceParts(index)).merge(parts)
-        self._plain = None
 
     @property
     def choice_count(self) -> int:

@@ -12,6 +12,7 @@ Nothing of the SDK is imported: its chunks are taken by their `model_dump`, its 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -29,7 +30,8 @@ from client.errors import (
     TruncatedError,
     excerpt,
 )
-from client.reports import describe_report, find_report
+from client.reports import describe_report, find_report, read_json
+from client.retry import read_retry_after
 from client.stopwatch import Stopwatch
 from client.whole import find_fault
 
@@ -172,5 +174,17 @@ def translate(error: Exception) -> ChatError | None:
         body = getattr(error, "body", None)
         told.error = body if isinstance(body, Mapping) else {"message": str(error)}
     if isinstance(told, RefusedError):
-        told.status = getattr(error, "status_code", 0)
+        describe_refusal(told, error)
     return told
+
+
+def describe_refusal(told: RefusedError, error: Exception) -> None:
+    """Fill `told` from the SDK's status error and the answer it holds; what that has not read is not known."""
+    response, body = getattr(error, "response", None), getattr(error, "body", None)
+    told.status = getattr(error, "status_code", 0)
+    told.headers = {name.lower(): value for name, value in getattr(response, "headers", {}).items()}
+    told.retry_after_s = read_retry_after(told.headers, time.time())
+    with contextlib.suppress(RuntimeError):  # httpx's, where the answer was streamed
+        told.body = getattr(response, "text", "")
+    # The SDK takes the error object out of the body, and leaves any other body as it is.
+    told.error = body if isinstance(body, Mapping) else find_report(read_json(told.body)) or {}

@@ -212,8 +212,7 @@ def explain_broken(fault: Fault, waiting: Waiting) -> ChatError:
 def explain_refusal(head: Head, body: bytes, unix_s: float) -> RefusedError:
     """The error for a status other than 2xx."""
     text = body.decode("utf-8", "replace")
-    value = read_json(body)
-    told = find_report(value) if isinstance(value, dict) else None
+    told = find_report(read_json(body))
     message = told.get("message") if told else None
     error = RefusedError("status 2xx", f"{head.status}: {message if isinstance(message, str) else excerpt(text)}")
     if 300 <= head.status < 400:

@@ -6,7 +6,6 @@ Which key is read how is the table at the end; the rules behind it stand in `cli
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
@@ -29,7 +28,7 @@ class ChoiceParts:
         self.finish_reason: str | None = None
         self._role = ""
         self._texts: dict[str, list[str]] = {"content": [], "reasoning": [], "refusal": []}
-        self._content = self._texts["content"]
+        self.contents = self._texts["content"]
         self._calls = Pieces()
         self._function_calls: list[tuple[str, str]] = []
         self._audio: list[Mapping[str, Any]] = []
@@ -54,14 +53,9 @@ class ChoiceParts:
         if type(delta) is dict and len(delta) == 1:
             content = delta.get("content")
             if type(content) is str:  # the common chunk: text and nothing else
-                self._content.append(content)
+                self.contents.append(content)
                 return Delta(self.index, content, "", "", (), finish_reason, delta)
         return self._add_delta(read_object(delta, f"choices[{place}].delta"), f"choices[{place}].delta", finish_reason)
-
-    def add_text(self, content: str) -> Delta:
-        """Take a delta that is text and nothing else."""
-        self._content.append(content)
-        return Delta(self.index, content, "", "", (), None, {"content": content})
 
     def _add_outer(self, choice: Mapping[str, Any]) -> None:
         unknown = {key: value for key, value in choice.items() if key not in CHOICE_KEYS}
@@ -122,7 +116,10 @@ class ChoiceParts:
         self._function_calls.append((name, read_arguments(call.get("arguments"), f"{place}.arguments")))
 
     def _take_audio(self, value: object, place: str, added: dict[str, str]) -> None:
-        self._audio.append(read_object(value, place))
+        piece = read_object(value, place)
+        for key in ("id", "data", "transcript"):
+            read_text(piece.get(key), f"{place}.{key}")
+        self._audio.append(piece)
 
     def merge(self, later: ChoiceParts) -> None:
         """Append the parts of the same choice that came after these."""
@@ -187,7 +184,7 @@ def join_audio(pieces: Iterable[Mapping[str, Any]]) -> Audio:
                 values.append(piece[key])
     data = "".join(held["data"])
     if any(text.endswith("=") for text in held["data"][:-1]):
-        with contextlib.suppress(binascii.Error):  # else not ours to mend: the pieces stay joined as they came
+        with contextlib.suppress(ValueError):  # else not ours to mend: the pieces stay joined as they came
             data = base64.b64encode(b"".join(base64.b64decode(text, validate=True) for text in held["data"])).decode()
     ids = [text for text in held["id"] if text]
     expires_at = held["expires_at"][-1] if held["expires_at"] else None

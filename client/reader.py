@@ -10,8 +10,10 @@ The open rules, where the research found providers and consumers at odds:
   it was `[DONE]` or the reply lacks nothing and nothing was said in it, the end is a `TruncatedError` that shows it.
 - **Invalid UTF-8** in a field is malformed; replaced text must not pass for whole.
 - **Heartbeats** are skipped: empty `data:`, a comment framed as data (`data: : keep-alive`), an object without `choices` and
-  `usage` that is no chunk and tells no error, and named events (`event: ping`) whose data is no chunk.
-- **Named events**: `error` is an error, whatever its data. Under any other name a chunk is a chunk, and `[DONE]` is `[DONE]`.
+  `usage` that is no chunk and tells no error, and named events (`event: ping`) whose data is no
+  chunk and has no `error`.
+- **Named events**: `error` is an error, whatever its data. Under any other name a chunk is a chunk, `[DONE]` is `[DONE]`, and an
+  object with an `error` in it is an error; what tells one in other words is not.
 - **Lines that are no field** are ignored by the standard. An error object among them is an error; other text is shown if the
   reply turns out not to be whole.
 - **JSON** is RFC 8259: no NaN, no Infinity, no half surrogate pairs.
@@ -32,7 +34,7 @@ from client.limits import Limits
 from client.reports import as_error, describe_report, find_report, is_plain_text, looks_like_field, read_json
 from client.sse import Comment, Event, Ignored, Notice, Parser, Unfinished
 from client.stopwatch import Stopwatch
-from client.textchunk import read_text_chunk
+from client.textchunk import decode_text_chunk
 from client.whole import find_fault
 
 __all__ = ["ChatReader"]
@@ -42,7 +44,7 @@ KEPT_CHARS = 4096
 """How much text outside of events is kept for the error message."""
 
 TEXT_MISSES = 8
-"""After so many events that are no `TextChunk`, a stream has its own ways, and trying only costs time."""
+"""After so many events in a row that are no `TextChunk`, a stream has its own ways, and trying only costs time."""
 
 decode_json = msgspec.json.Decoder().decode
 
@@ -88,14 +90,14 @@ class ChatReader:
 
     def feed(self, data: bytes, now_s: float = 0.0) -> Iterator[Delta]:
         """The deltas that `data`, read at `now_s`, completes. To be iterated to its end."""
-        self._watch.read(now_s)
+        self._watch.last_s = now_s
         try:
             for event in self._parse(data):
                 self.events += 1
                 for delta in self._take(event):
                     if delta.content or delta.has_token:
                         self.has_token = True
-                        self._watch.token(now_s)
+                        self._watch.tokens_s.append(now_s)
                     yield delta
                 if self.done:
                     return
@@ -119,11 +121,11 @@ class ChatReader:
         self._watch.read(now_s)
         try:
             value = read_json(body)
-            if not isinstance(value, dict):
-                raise MalformedError("a chat.completion object", excerpt(body))
             report = find_report(value)
             if report is not None:
                 raise describe_report(report, "in place of a completion")
+            if not isinstance(value, dict):
+                raise MalformedError("a chat.completion object", excerpt(body))
             deltas = self._accumulator.add(value)
             if any(delta.has_token for delta in deltas):
                 self._watch.token(now_s)
@@ -136,7 +138,7 @@ class ChatReader:
     def explain_body(self, body: bytes, content_type: str) -> ChatError:
         """The error for a 2xx answer that is no event stream. A completion in it is not used, but not lost either."""
         value = read_json(body)
-        report = find_report(value) if isinstance(value, dict) else None
+        report = find_report(value)
         error: ChatError
         if report is not None:
             error = describe_report(report, f"as a body of type {content_type or 'unknown'}")
@@ -165,21 +167,25 @@ class ChatReader:
             return self._take_named(event)
         data = event.data
         if self._text_misses < TEXT_MISSES:
-            chunk = read_text_chunk(data)
-            delta = self._accumulator.add_text(chunk) if chunk is not None else None
+            try:
+                delta = self._accumulator.add_text(decode_text_chunk(data))
+            except (msgspec.DecodeError, RecursionError):
+                delta = None
             if delta is not None:
+                self._text_misses = 0
                 return (delta,)
             self._text_misses += 1
         try:
             value = decode_json(data)
         except (msgspec.DecodeError, RecursionError):
             return self._take_text(data)
-        if type(value) is not dict:
-            raise MalformedError("a chunk object as data", excerpt(data))
-        if '"error"' in data or "choices" not in value:
+        is_object = type(value) is dict
+        if not is_object or '"error"' in data or "choices" not in value:
             report = find_report(value)
             if report is not None:
                 raise describe_report(report, "in an event")
+            if not is_object:
+                raise MalformedError("a chunk object as data", excerpt(data))
             if is_heartbeat(value):
                 return ()
         return self._accumulator.add(value)
@@ -202,6 +208,10 @@ class ChatReader:
             raise describe_report(find_report({"error": told, **as_error(told)}) or {}, "in an event named error")
         if event.data.strip() == DONE or (isinstance(value, dict) and isinstance(value.get("choices"), list)):
             return self._take(Event(event.data))
+        objects = value if isinstance(value, list) else [value]
+        error = next((each["error"] for each in objects if isinstance(each, dict) and each.get("error")), None)
+        if error is not None:
+            raise describe_report(as_error(error), f"in an event named {excerpt(event.event)}")
         return ()
 
     def _note(self, notice: Notice) -> None:
@@ -209,8 +219,7 @@ class ChatReader:
         if isinstance(notice, Comment):
             self.comments += 1
         elif isinstance(notice, Ignored) and not looks_like_field(notice.line):
-            value = read_json(notice.line)
-            report = find_report(value) if isinstance(value, dict) else None
+            report = find_report(read_json(notice.line))
             if report is not None and self._report is None:
                 self._report = describe_report(report, "outside of any event")
                 self._report_at = self._parser.event_count
@@ -245,7 +254,7 @@ class ChatReader:
     def _explain(self, text: str) -> ChatError:
         """The error for a reply that is not whole, with `text` outside of its events."""
         value = read_json(text)
-        report = find_report(value) if isinstance(value, dict) else None
+        report = find_report(value)
         if report is None and self._accumulator.choice_count:
             report = {"message": text}
         if report is not None:

@@ -4,7 +4,9 @@
     {"error": "text"}              small servers
     {"object": "error", …}         vLLM of old; also {"type": "error", …}
     {"error_message": …}           Venice; also error_type
-    {"message"|"detail": …, "code"|"status"|"status_code": …}     gateways
+    {"detail": "text"}             FastAPI servers
+    {"message": "text", "code"|"status"|"status_code": …}     gateways
+    [{"error": …}]                 Gemini: any of these in a list
     event: error                   Anthropic's way: whatever its data says
     a JSON line or plain text without `data:`, plain text in `data:`       proxies, key servers
 
@@ -24,13 +26,17 @@ from client.errors import ReportedError, excerpt
 __all__ = ["describe_report", "find_report", "is_plain_text", "looks_like_field", "read_json"]
 
 FLAT_KEYS = ("error_message", "error_type")
-TEXT_KEYS = ("message", "detail")
 CODE_KEYS = ("code", "status", "status_code")
 FIELD = re.compile(r"[\w.-]+(:.*)?", re.DOTALL)
 
 
-def find_report(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The error object that `value` tells, or None if it tells none."""
+def find_report(value: object) -> Mapping[str, Any] | None:
+    """The error object that a JSON value tells, or None if it tells none."""
+    if isinstance(value, list):
+        found = (find_report(each) for each in value if isinstance(each, Mapping))
+        return next((report for report in found if report is not None), None)
+    if not isinstance(value, Mapping):
+        return None
     told = value.get("error")
     choices = value.get("choices")
     if told or ("error" in value and choices is None and "usage" not in value and told is not None):
@@ -40,8 +46,8 @@ def find_report(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
             (as_error(each["error"]) for each in choices if isinstance(each, Mapping) and each.get("error")), None
         )
     is_flat = value.get("object") == "error" or value.get("type") == "error" or any(value.get(key) for key in FLAT_KEYS)
-    is_coded = any(isinstance(value.get(key), str) for key in TEXT_KEYS) and any(key in value for key in CODE_KEYS)
-    return value if is_flat or is_coded else None
+    is_coded = isinstance(value.get("message"), str) and any(key in value for key in CODE_KEYS)
+    return value if is_flat or is_coded or isinstance(value.get("detail"), str) else None
 
 
 def as_error(told: object) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ Feed bytes, get events; tell it the end and learn what was unfinished. Any parti
 The rules are those of the WHATWG HTML standard, sections 9.2.5 ("Parsing an event stream", W5 below) and 9.2.6 ("Interpreting
 an event stream", W6); the sentence stands at the line that enforces it. Two rules are ours, where the standard leaves room:
 
-- **Invalid UTF-8** is replaced (U+FFFD) as W5 tells, unless `strict` is asked for: then a field that cannot be decoded is a
+- **Invalid UTF-8** is replaced (U+FFFD) as W6 tells, unless `strict` is asked for: then a field that cannot be decoded is a
   `MalformedError`. Replaced text looks like text; who must not pass it for whole asks for `strict`.
 - **Bounds.** W5 knows no limit. `max_line_bytes` counts the bytes of one line without its end, `max_event_bytes` those of all
   lines since the last blank line, comments included, each line end as one. Past either is a `TooLargeError`; memory stays
@@ -26,6 +26,8 @@ from client.events import Comment, Event, Ignored, Notice, Retry, Unfinished
 __all__ = ["Comment", "Event", "Ignored", "Notice", "Parser", "Retry", "Unfinished"]
 
 BOM = b"\xef\xbb\xbf"
+CR = ord("\r")
+LF = ord("\n")
 RETRY_DIGITS = 18
 """Longer than this is no time in milliseconds, and Python refuses to read a number of thousands of digits."""
 
@@ -58,6 +60,7 @@ class Parser:
         self._carefree = min(bounds, default=math.inf)
         self._begun = False
         self._ended = False
+        self._between = False  # events: nothing is begun, over or at fault
         self._after_cr = False
         self._tail = bytearray()  # a line without its end; appending keeps many small pieces linear in time
         self._lines_bytes = 0  # finished lines since the last blank line
@@ -67,25 +70,40 @@ class Parser:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes; raises `MalformedError` or `TooLargeError` as the module says."""
+        # The usual read is one event of one line: its first LF is the last byte but one, so that the last ends a blank line.
+        if (
+            self._between
+            and data[:6] == b"data: "
+            and data.find(b"\n") == len(data) - 2
+            and data[-1] == LF
+            and CR not in data
+            and len(data) <= self._carefree
+        ):
+            try:
+                text = data[6:-2].decode("utf-8", self._errors)
+            except UnicodeDecodeError:
+                return self._feed(data)
+            self.event_count += 1
+            return [Event(text, "message", self._id)]
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> list[Event]:
+        """Any bytes."""
         if self._ended or self.fault is not None:
             self._refuse_call()
         if not self._begun:
             data = self._skip_bom(data)
-        if self._after_cr or b"\r" in data:
+        if self._after_cr or CR in data:
             data = self._end_lines_with_lf(data)
-        cut = data.rfind(b"\n") + 1
-        events: list[Event] = []
-        if cut:
-            lines, rest = (data[:cut], data[cut:]) if cut < len(data) else (data, b"")
-            if self._tail:
-                lines = bytes(self._tail) + lines
-                self._tail = bytearray()
-            events = self._read_lines(lines)
-            data = rest
-        if data and self.fault is None:
-            self._tail += data
+        rest = b""
+        if self._tail or data[-1:] != b"\n":
+            data, rest = self._cut_lines(data)
+        events = self._read_lines(data) if data else []
+        if rest and self.fault is None:
+            self._tail += rest
             if len(self._tail) + self._lines_bytes > self._carefree:
                 self._check_bounds(len(self._tail))
+        self._between = self._begun and not (self._lines_bytes or self._tail or self._after_cr or self.fault)
         if self.fault is not None:
             self._tail.clear()
             self._data.clear()
@@ -98,6 +116,7 @@ class Parser:
         if self._ended or self.fault is not None:
             self._refuse_call()
         self._ended = True
+        self._between = False
         # W6: "Once the end of the file is reached, any pending data must be discarded."
         line = self._tail.decode("utf-8", "replace")
         name, _, value = line.partition(":")
@@ -112,7 +131,7 @@ class Parser:
         raise RuntimeError("this parser was told the end of its stream; make a new Parser for a new stream")
 
     def _skip_bom(self, data: bytes) -> bytes:
-        # W5: "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any."
+        # W6: "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any."
         data = bytes(self._tail) + data
         if len(data) < len(BOM) and BOM.startswith(data):
             self._tail = bytearray(data)
@@ -132,24 +151,31 @@ class Parser:
             data = data.removeprefix(b"\n")
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
+    def _cut_lines(self, data: bytes) -> tuple[bytes, bytes]:
+        """The lines that `data` completes, the one begun before it included, and the rest."""
+        cut = data.rfind(b"\n") + 1
+        if not cut:
+            return b"", data
+        lines = bytes(self._tail) + data[:cut]
+        self._tail = bytearray()
+        return lines, data[cut:]
+
     def _read_lines(self, data: bytes) -> list[Event]:
-        """Whole lines, each ended by LF. Nearly always they are one data line and one blank line by turns: the short way."""
+        """Whole lines, each ended by LF."""
         if self._lines_bytes + len(data) > self._carefree:
             return self._read_carefully(data)
         try:
-            lines = data.decode("utf-8", self._errors).split("\n")
+            text = data.decode("utf-8", self._errors)
         except UnicodeDecodeError:
             return self._read_carefully(data)
-        lines.pop()
-        if not (len(lines) % 2 or self._data or self._type or any(lines[1::2])):
-            events = [Event(line[6:], "message", self._id) for line in lines[::2] if line.startswith("data: ")]
-            if len(events) * 2 == len(lines):
-                self.event_count += len(events)
-                self.last_event_id = self._id
-                self._lines_bytes = 0
-                return events
-        events = []
-        for line in lines:
+        if not self._lines_bytes and text.startswith("data: ") and text.endswith("\n\n"):
+            # Nearly always they are one data line and one blank line by turns: if so, no LF is left when they are taken apart.
+            values = text[6:-2].split("\n\ndata: ")
+            if "\n" not in "".join(values):
+                self.event_count += len(values)
+                return [Event(value, "message", self._id) for value in values]
+        events: list[Event] = []
+        for line in text[:-1].split("\n"):
             self._take_line(line, events)
         self._lines_bytes = self._count_unfinished(data)
         return events

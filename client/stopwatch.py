@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice
+from operator import sub
 
 from client.completion import Timings
 
@@ -10,24 +11,27 @@ __all__ = ["Stopwatch"]
 
 
 class Stopwatch:
-    """Started with the request; `token` at each token, `read` at each sign of life."""
+    """Started with the request; `token` at each token, `read` at each sign of life.
+
+    Who reads very many tokens may write what these two write: `tokens_s`, the time of each token, and `last_s`.
+    """
 
     def __init__(self, start_s: float) -> None:
         self._start_s = start_s
-        self._last_s = start_s
-        self._tokens_s: list[float] = []
+        self.last_s = start_s
+        self.tokens_s: list[float] = []
 
     def read(self, now_s: float) -> None:
         """Something came, a token or not."""
-        self._last_s = now_s
+        self.last_s = now_s
 
     def token(self, now_s: float) -> None:
         """A token came."""
-        self._tokens_s.append(now_s)
+        self.tokens_s.append(now_s)
 
     def timings(self) -> Timings:
         """What has been measured so far."""
-        tokens = self._tokens_s
+        tokens = self.tokens_s
         ttft_s = tokens[0] - self._start_s if tokens else None
-        itl_s = tuple(later - earlier for earlier, later in pairwise(tokens))
-        return Timings(ttft_s, itl_s, self._last_s - self._start_s)
+        itl_s = tuple(map(sub, islice(tokens, 1, None), tokens))
+        return Timings(ttft_s, itl_s, self.last_s - self._start_s)

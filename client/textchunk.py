@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-__all__ = ["TextChunk", "read_text_chunk"]
+__all__ = ["TextChunk", "decode_text_chunk"]
 
 
 class TextDelta(Struct, forbid_unknown_fields=True, gc=False):
@@ -42,11 +42,4 @@ class TextChunk(Struct, forbid_unknown_fields=True, gc=False):
 
 
 decode_text_chunk = msgspec.json.Decoder(TextChunk).decode
-
-
-def read_text_chunk(data: str) -> TextChunk | None:
-    """The text chunk in `data`; None if it is anything else, malformed JSON included."""
-    try:
-        return decode_text_chunk(data)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+"""The text chunk in some data; raises `msgspec.DecodeError` or `RecursionError` for anything else, malformed JSON included."""

@@ -9,8 +9,9 @@ Whether it says anything is known only at the end, so pieces are kept in order a
   a piece with an id seen before belongs to that call;
   a new id begins a call if the piece has a name too, or if no call has begun, and else belongs to the current call: as its
   late id if it had none, and otherwise its id has changed (the first stands);
-  a piece without an id begins a call if its name differs from the current call's, or if it stands behind another piece in
-  the same delta without an index, and else belongs to the current call, which is the one last added to.
+  a piece without an id and without an index begins a call if its name differs from the current call's, or if it stands behind
+  another piece in the same delta and has a name;
+  any other piece without an id belongs to the current call, which is the one last added to.
 
 An id is taken once. A name is taken once however often it is repeated; a different later one is appended, as any delta is.
 Arguments are appended; where a provider sends an object instead of text, its JSON is.
@@ -124,9 +125,10 @@ def find_call(piece: Piece, known: Mapping[str, Piece], current: Piece | None) -
     if piece.id:
         is_late = not current.id and (not piece.names or not current.names or piece.names[0] in current.names)
         return current if is_late or not piece.names else None
-    differs = bool(piece.names and current.names) and piece.names[0] not in current.names
-    is_own_entry = piece.behind and bool(piece.names)
-    return None if differs or is_own_entry else current
+    if piece.index is not None or not piece.names:
+        return current
+    differs = bool(current.names) and piece.names[0] not in current.names
+    return None if differs or piece.behind else current
 
 
 def read_piece(entry: Mapping[str, Any], number: int, place: str) -> Piece:

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.api import Service, make_app
-from mockserver.journal import Exchange, Journal
+from mockserver.journal import MAX_EXCHANGES, Exchange, Journal
 
 WHY_CHARACTERS = 100
 """How much of the reason is shown where a scenario answered; where none did, the reasons are shown whole."""
@@ -27,16 +27,18 @@ def describe_exchange(exchange: Exchange) -> str:
         by = f" by {exchange.scenario or 'no scenario'}"
     if exchange.scenario and len(why) > WHY_CHARACTERS:
         why = f"{why[: WHY_CHARACTERS - 1]}…"
-    taken_s = exchange.played[-1].at_s if exchange.played else 0.0
     return (
         f"{exchange.method} {exchange.path}{asked} -> {exchange.status or 'no answer'}{by}{f' ({why})' if why else ''}: "
-        f"{exchange.ended or 'being played'}, {exchange.bytes_sent:,} bytes in {taken_s:.3f} s"
+        f"{exchange.ended or 'being played'}, {exchange.bytes_sent:,} bytes in {exchange.ended_s or 0:.3f} s"
     )
 
 
-def make_noted_app(service: Service, note: Callable[[Exchange], None]) -> ASGIApp:
-    """The application that answers for `service`, and calls `note` with every exchange of its journal that has ended."""
-    service.journal = _TellingJournal()
+def make_noted_app(service: Service, note: Callable[[Exchange], None], keep: int = MAX_EXCHANGES) -> ASGIApp:
+    """The application that answers for `service`, and calls `note` with every exchange of its journal that has ended.
+
+    The journal keeps the newest `keep` of them.
+    """
+    service.journal = _TellingJournal(keep)
     app = make_app(service)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

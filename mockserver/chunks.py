@@ -66,7 +66,8 @@ def make_chunks(
 ) -> Iterator[Chunk]:
     """The chunks of a stream, in order, each with its due time.
 
-    `times` is the due time of token 0, 1, 2 …; `group` says how many tokens each chunk carries, in turn (default one each).
+    `times` is the due time of token 0, 1, 2 …; `group` says how many tokens each chunk of a choice carries, in turn; what
+    comes behind its end carries one each.
     A chunk is due when its last token is.
     """
     due = list(islice(times, max((len(choice.tokens) for choice in completion.choices), default=0) or 1))

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
+from operator import attrgetter
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -11,6 +13,8 @@ from mockserver.reply import Choice, Reply, ToolCall, Usage
 from mockserver.request import ChatRequest
 from mockserver.shorthand import plain
 from mockserver.tokens import Tokenizer, count_prompt_tokens
+
+_part = attrgetter("part")
 
 Part = Literal["reasoning", "content", "refusal", "tool_call", "function_call"]
 """What a token belongs to."""
@@ -110,7 +114,8 @@ def _tokens(choice: Choice, tokenizer: Tokenizer) -> Sequence[Token]:
     tokens: tuple[Token, ...] = ()
     for part, call, text, pieces in parts:
         if pieces is not None:
-            tokens += tuple([Token(part, plain(piece), call) for piece in pieces])
+            keep = _keep_pieces if len(pieces) <= _KEPT_PIECES else _keep_pieces.__wrapped__
+            tokens += keep(part, call, tuple(pieces))
         elif text:
             cut = _cut if len(text) <= _KEPT_CHARACTERS else _cut.__wrapped__
             tokens += cut(part, call, plain(text), tokenizer)
@@ -118,6 +123,13 @@ def _tokens(choice: Choice, tokenizer: Tokenizer) -> Sequence[Token]:
 
 
 _KEPT_CHARACTERS = 8 * 1024
+_KEPT_PIECES = 512
+
+
+@lru_cache(1024)
+def _keep_pieces(part: Part, call: int, pieces: tuple[str, ...]) -> tuple[Token, ...]:
+    """Pieces as tokens: the same ones for all streams that say the same."""
+    return tuple(map(Token, repeat(part), map(plain, pieces), repeat(call)))
 
 
 @lru_cache(64)
@@ -153,16 +165,19 @@ def _count(
     choices: Sequence[CompletedChoice], usage: Usage, request: ChatRequest, tokenizer: Tokenizer
 ) -> dict[str, Any]:
     """The usage object, as OpenAI's `CompletionUsage` has it: with several choices the sum."""
-    tokens = [token for choice in choices for token in choice.tokens]
     prompt = usage.prompt_tokens if usage.prompt_tokens is not None else count_prompt_tokens(request, tokenizer)
-    completion = usage.completion_tokens if usage.completion_tokens is not None else len(tokens)
+    completion = (
+        usage.completion_tokens
+        if usage.completion_tokens is not None
+        else sum([len(choice.tokens) for choice in choices])
+    )
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": [token.part for token in tokens].count("reasoning"),
+            "reasoning_tokens": sum([[*map(_part, choice.tokens)].count("reasoning") for choice in choices]),
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,

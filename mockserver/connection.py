@@ -12,6 +12,7 @@ import asyncio
 import os
 import struct
 import sys
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 DRAIN_BOUND_S = 2.0
@@ -85,6 +86,35 @@ class Connection:
         self._rest = data
         self._offer()
 
+    def send_each(self, pieces: Iterable[bytes], now: Callable[[], float]) -> list[float]:
+        """`send` each piece, up to the first that the kernel does not take as a whole, or until the client has left.
+
+        Returns the moments of the send calls. The first is made in any case.
+        """
+        moments: list[float] = []
+        is_free = self._is_free  # nothing else can happen between two of them
+        for piece in pieces:
+            moments.append(now())
+            if is_free:
+                taken = self._write(piece)
+                self.sent += taken
+                if taken == len(piece):
+                    continue
+                self._rest = memoryview(piece)[taken:]
+                self._await_room()
+            else:
+                self.send(piece)
+            if self._rest or self.left:
+                break
+        return moments
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether the kernel can be asked, and nothing stands before what is to be sent."""
+        transport = self._transport
+        is_open = not self.left and not transport.is_closing()
+        return _HAS_FD_WRITE and is_open and not self._rest and not transport.get_write_buffer_size()
+
     def go_on(self) -> None:
         """Offer the kernel what it has not taken yet; to be called again when the transport has room."""
         self._offer()
@@ -99,17 +129,23 @@ class Connection:
                 self._offered = 0
                 continue
             if _HAS_FD_WRITE:
-                self._took(self._write())
-            if self._rest and not self.left:
-                # The transport alone can wait for room. It gets one byte and no more: what it does not get rid of when the
-                # client leaves it forgets without a word, and then nobody would know what the kernel took.
-                self._offered = 1 if _HAS_FD_WRITE else len(self._rest)
-                transport.write(bytes(self._rest[: self._offered]))
+                self._took(self._write(self._rest))
+            self._await_room()
 
-    def _write(self) -> int:
+    def _await_room(self) -> None:
+        """Let the transport, which alone can, wait until the kernel takes what is left.
+
+        It gets one byte and no more: what it does not get rid of when the client leaves it forgets without a word, and then
+        nobody would know what the kernel took.
+        """
+        if self._rest and not self.left:
+            self._offered = 1 if _HAS_FD_WRITE else len(self._rest)
+            self._transport.write(bytes(self._rest[: self._offered]))
+
+    def _write(self, data: bytes | memoryview) -> int:
         """One send call of the kernel: how many bytes it took."""
         try:
-            return os.write(self._lender.fd, self._rest)
+            return os.write(self._lender.fd, data)
         except BlockingIOError:
             return 0
         except OSError:  # EPIPE, ECONNRESET

@@ -63,11 +63,23 @@ class ConnectionNotLentError(UsageError):
     """A plan was to be played, but no connection was lent: see `mockserver.transport`."""
 
 
+ERROR_TYPES = {429: "requests", 503: "service_unavailable"}
+"""The types of errors that are neither the client's in general nor the server's in general, by status."""
+
+
+def type_of_error(status: int) -> str:
+    """What the real API's error object says as its type under this HTTP status, unless it says something more special.
+
+    A wrong key (401) and a model that a project may not use (403) are `invalid_request_error` too; their `code` tells them.
+    """
+    return ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
+
 class RequestError(MockServerError):
     """The client's request is wrong, as the real API would say it.
 
-    `status` is the HTTP status; `type`, `param` and `code` are the fields of OpenAI's error object
-    (https://platform.openai.com/docs/guides/error-codes); `headers` go out with the answer.
+    `status` is the HTTP status; `type` (by default that of the status), `param` and `code` are the fields of OpenAI's error
+    object (https://platform.openai.com/docs/guides/error-codes); `headers` go out with the answer.
     """
 
     def __init__(
@@ -75,7 +87,7 @@ class RequestError(MockServerError):
         message: str,
         *,
         status: int = 400,
-        type: str | None = "invalid_request_error",
+        type: str | None = None,
         param: str | None = None,
         code: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
@@ -83,7 +95,7 @@ class RequestError(MockServerError):
         super().__init__(message)
         self.message = message
         self.status = status
-        self.type = type
+        self.type = type or type_of_error(status)
         self.param = param
         self.code = code
         self.headers = headers

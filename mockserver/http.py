@@ -41,6 +41,9 @@ RATE_LIMIT_HEADERS = {
     "x-ratelimit-reset-tokens": "0s",
 }
 
+LENGTH_HEADERS = frozenset({"content-length", "transfer-encoding"})
+BODY_HEADERS = LENGTH_HEADERS | {"content-encoding"}
+"""What tells where the body ends, and how it is to be read: with a value of a scenario's own the head may lie."""
 
 Status = Annotated[int, Meta(ge=100, le=999)]
 
@@ -55,20 +58,25 @@ _EXTENSION = re.compile(rf'(?:[ \t]*;[ \t]*{_TOKEN}(?:[ \t]*=[ \t]*(?:{_TOKEN}|"
 
 
 def check_headers(headers: Headers, where: str = "headers") -> None:
-    """Raise `ValueError` for a name or value that cannot go over the wire as it is.
+    """Raise `ValueError` with every name and value that cannot go over the wire as it is.
 
     RFC 9110 5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous"; a line end would begin
     another header, or the body. RFC 9112 2.2 has heads parsed as octets, so each character must be one: Latin-1.
     """
+    if wrong := "; ".join(_find_wrong_headers(headers, where)):
+        raise ValueError(wrong)
+
+
+def _find_wrong_headers(headers: Headers, where: str) -> Iterator[str]:
     seen: dict[str, str] = {}
     for name, value in headers.items():
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{where}: expected a header's name of letters, digits and !#$%&'*+-.^_`|~, got {name!r}")
+            yield f"{where}: expected a header's name of letters, digits and !#$%&'*+-.^_`|~, got {name!r}"
         for text in list_values(value):
             if not _VALUE.fullmatch(text):
-                raise ValueError(f"{where}: {name}: expected a value of printable Latin-1 characters, got {text!r}")
+                yield f"{where}: {name}: expected a value of printable Latin-1 characters, got {text!r}"
         if (other := seen.setdefault(name.lower(), name)) != name:
-            raise ValueError(f"{where}: {other} and {name} are one header; give it once, with a list of its values")
+            yield f"{where}: {other} and {name} are one header; give it once, with a list of its values"
 
 
 def list_values(value: HeaderValue) -> tuple[str, ...]:
@@ -123,15 +131,20 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     interim: Annotated[tuple[Interim, ...], Meta(description="Interim responses in front of the answer.")] = ()
 
     def __post_init__(self) -> None:
-        if self.chunk_size is not None and not 1 <= self.chunk_size <= MAX_CHUNK_BYTES:
-            raise ValueError(f"chunk_size: expected 1 byte to 1 MiB, got {int(self.chunk_size)}")
-        extension = self.chunk_extension or ""
-        if not (_EXTENSION.fullmatch(extension) and _VALUE.fullmatch(extension)):
-            raise ValueError(f"chunk_extension: expected ;name or ;name=value, got {extension!r}")
-        if self.coding == "br" and find_spec("brotli") is None:
-            raise ValueError("coding br needs the extra: pip install 'openai-mockserver[brotli]'")
-        check_headers(self.headers)
-        check_headers(self.trailers, "trailers")
+        if wrong := "; ".join(_find_wrong_parts(self)):
+            raise ValueError(wrong)
+
+
+def _find_wrong_parts(http: Http) -> Iterator[str]:
+    if http.chunk_size is not None and not 1 <= http.chunk_size <= MAX_CHUNK_BYTES:
+        yield f"chunk_size: expected 1 byte to 1 MiB, got {int(http.chunk_size)}"
+    extension = http.chunk_extension or ""
+    if not (_EXTENSION.fullmatch(extension) and _VALUE.fullmatch(extension)):
+        yield f"chunk_extension: expected ;name or ;name=value, got {extension!r}"
+    if http.coding == "br" and find_spec("brotli") is None:
+        yield "coding br needs the extra: pip install 'openai-mockserver[brotli]'"
+    yield from _find_wrong_headers(http.headers, "headers")
+    yield from _find_wrong_headers(http.trailers, "trailers")
 
 
 def merge_headers(ours: Iterable[tuple[str, str]], theirs: Headers) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,10 @@
 import re
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import sub
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -17,6 +20,9 @@ _COUNT = re.compile("[0-9]{1,9}")
 
 MAX_EXCHANGES = 10_000
 """How many exchanges are kept; the oldest go first."""
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""How many bytes of the requests' bodies are kept, all together; the oldest exchanges go first."""
 
 MAX_PLAYED = 1_000
 """How many writes of one exchange are kept one by one; the totals count all."""
@@ -82,13 +88,22 @@ class Exchange:
         if len(self.played) < MAX_PLAYED:
             self.played.append(Played(due_s, at_s, size))
 
+    def note_writes(self, due_s: list[float], at_s: list[float], sizes: list[int]) -> None:
+        """Enter several send calls, made one after the other."""
+        self.bytes_sent += sum(sizes)
+        self.late_s = max(self.late_s, *map(sub, at_s, due_s))
+        if (room := MAX_PLAYED - len(self.played)) > 0:
+            self.played += islice(map(Played, due_s, at_s, sizes), room)
+
 
 class Journal:
     """The exchanges of a server. Written by its loop alone, read from any thread."""
 
-    def __init__(self, keep: int = MAX_EXCHANGES) -> None:
+    def __init__(self, keep: int = MAX_EXCHANGES, keep_bytes: int = MAX_BODY_BYTES) -> None:
         self._exchanges: deque[Exchange] = deque(maxlen=keep)
         self._count = 0
+        self._keep_bytes = keep_bytes
+        self._bytes = 0
 
     def open(self, received_at: float, method: str, path: str, headers: dict[str, str]) -> Exchange:
         """Enter a request that has just arrived."""
@@ -96,6 +111,29 @@ class Journal:
         exchange = Exchange(self._count, received_at, method, path, headers)
         self._exchanges.append(exchange)
         return exchange
+
+    def keep_body(self, exchange: Exchange, body: bytes) -> None:
+        """Enter the body of a request, which may be of one that was forgotten meanwhile."""
+        exchange.raw_body = body
+        self._bytes += len(body)
+        if self._bytes > self._keep_bytes:
+            self._bytes = self._make_room()
+
+    def _make_room(self) -> int:
+        """Count the bodies that are still kept, and forget the oldest where they are too many: down to three quarters.
+
+        So it is done once in a while, and what the deque dropped by itself needs no counting.
+        """
+        sizes = [len(exchange.raw_body) for exchange in list(self._exchanges)]
+        total = sum(sizes)
+        if total > self._keep_bytes:
+            for size in sizes[:-1]:
+                if total <= self._keep_bytes * 3 // 4:
+                    break
+                with suppress(IndexError):  # another thread has cleared them
+                    self._exchanges.popleft()
+                total -= size
+        return total
 
     def clear(self) -> None:
         """Forget everything."""

@@ -49,7 +49,7 @@ def match(
     counted for `nth`. Raises `RequestError` (404) where path or header name a scenario that does not exist.
     """
     by_name = scenarios.by_name if isinstance(scenarios, Scenarios) else Scenarios(scenarios).by_name
-    for name, where in ((named, "path"), (headers.get(HEADER), f"header {HEADER}")):
+    for name, where in ((named, "path"), (_read_name(headers.get(HEADER)), f"header {HEADER}")):
         if name is not None:
             if name not in by_name:
                 raise _unknown(name, where, by_name)
@@ -57,6 +57,16 @@ def match(
     if request.model in by_name:
         return Matched(by_name[request.model], "named by the model")
     return _match_first(scenarios, request, headers, state, unexplained)
+
+
+def _read_name(value: str | None) -> str | None:
+    """The name that a header says, whose bytes stand here as Latin-1: nearly all clients send UTF-8, some Latin-1."""
+    if value is None or value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _match_first(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mockserver.faults import AnyFault, Around
 from mockserver.http import (
     CORS_HEADERS,
+    LENGTH_HEADERS,
     RATE_LIMIT_HEADERS,
     Coding,
     Http,
@@ -56,7 +57,7 @@ class Message:
     def closes(self) -> bool:
         """Whether the connection is closed behind the answer: also where a scenario's own head may lie about its end."""
         said = {name.lower(): ", ".join(list_values(value)) for name, value in self.http.headers.items()}
-        lies = not said.keys().isdisjoint(("content-length", "transfer-encoding")) or self.status < 200
+        lies = not said.keys().isdisjoint(LENGTH_HEADERS) or self.status < 200
         return self.announces_close or lies or "close" in (said.get("connection") or "").lower()
 
     @property

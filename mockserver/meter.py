@@ -9,6 +9,7 @@ import logging
 import math
 from collections import Counter
 from itertools import accumulate
+from operator import sub
 
 from mockserver.clock import Clock, RealClock
 
@@ -59,6 +60,16 @@ class Meter:
         self._late[number if number < CLASSES else -1] += 1
         if late_s > self.max_late_s:
             self._note_late(late_s)
+
+    def note_writes(self, free_s: float, at_s: list[float]) -> None:
+        """Count several send calls at these moments, each of which could leave when the one before had, the first at `free_s`."""
+        late_s = [*map(sub, at_s, [free_s, *at_s])]
+        if max(late_s) < min(LATENESS_BOUNDS_S[0], self.max_late_s):  # so all are of the first class
+            self.late_sum_s += at_s[-1] - free_s
+            self._late[0] += len(at_s)
+            return
+        for one_s in late_s:
+            self.note_write(one_s)
 
     def _note_late(self, late_s: float) -> None:
         self._late_writes += 1

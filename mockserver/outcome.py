@@ -18,7 +18,7 @@ from mockserver.completion import CompletedChoice
 from mockserver.faults import Landmarks, find_landmarks
 from mockserver.faults.body import OtherBody
 from mockserver.faults.told import ToldError
-from mockserver.http import code_content
+from mockserver.http import BODY_HEADERS, code_content
 from mockserver.quirks import QUIRKS
 from mockserver.quirks.quirk import Right
 from mockserver.sse import Event
@@ -91,12 +91,7 @@ def expect(stream: Stream) -> Expected:
         rights.append((delivery.raw.right, "the raw stream"))
     if not delivery.framing.final_blank_line:
         rights.append((_right_of_open_end(stream, hidden), "the missing blank line"))
-    if (
-        delivery.http.status == 205
-    ):  # RFC 9110 15.3.6: "a server MUST NOT generate content"; who reads it all the same has it
-        rights.append(("either", "status 205"))
-    if _is_refused(stream):
-        rights.append(("error", f"status {delivery.http.status}"))
+    rights += _rights_of_head(stream)
     if not stream.request.include_usage or (delivery.raw is not None and not _tells_usage(stream)):
         hidden.add("usage")
     right: Right = max((right for right, _ in rights), key=_SEVERITY.__getitem__)
@@ -104,6 +99,17 @@ def expect(stream: Stream) -> Expected:
     because = tuple(name for own, name in rights if name and own == right != "same")
     readings = tuple(_read_both_ways(stream, hidden)) if "content" in hidden else ()
     return Expected(right, make_outcome(stream, hidden), because, readings, _is_told(stream), _is_no_stream(stream))
+
+
+def _rights_of_head(stream: Stream) -> Iterator[tuple[Right, str]]:
+    """The verdicts on the status, and on headers of the scenario's own that say how the body is to be read."""
+    http = stream.delivery.http
+    if http.status == 205:  # RFC 9110 15.3.6: "a server MUST NOT generate content"; who reads it all the same has it
+        yield "either", "status 205"
+    if _is_refused(stream):
+        yield "error", f"status {http.status}"
+    # Whether they lie, and whether a consumer can do without them, is between the body and the consumer's HTTP library.
+    yield from (("either", f"the header {name}") for name in http.headers if name.lower() in BODY_HEADERS)
 
 
 def _find_landmarks(stream: Stream) -> Landmarks:

@@ -98,7 +98,6 @@ class Place:
 
 
 AFTER_HEADERS = Place("after_headers")
-AFTER_DONE = Place("after_done")
 
 
 def split_at(

@@ -1,26 +1,26 @@
 """Plain streams: the steps of what departs from OpenAI's stream in nothing, made from tokens with no objects in between.
 
-A stream of some hundred tokens is some hundred times the same event around another text. So the arrows from chunks to HTTP
-chunks are gone once for each run of tokens, with a hole where a text belongs; what comes out is a mold, and each token is put
-into it. No rule of a chunk, an event or an HTTP chunk stands here but this one: the size of an HTTP chunk stands in front.
+A stream of some hundred tokens is some hundred times the same event around another text: a mold, and each token is put into
+it. No rule of a chunk, an event or an HTTP chunk stands here but this one: the size of an HTTP chunk stands in front.
 A property holds the result equal to the long way's, byte for byte and due time for due time.
 """
 
 from array import array
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import accumulate, chain, groupby, islice
-from operator import add, attrgetter
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby, islice
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
-from mockserver.chunks import FILLER, STEP, filler_places, make_chunks
-from mockserver.completion import CompletedChoice, Completion, Token
-from mockserver.json_text import COMPACT, write_json
+from mockserver.chunks import FILLER, STEP, filler_places
+from mockserver.completion import Token
+from mockserver.json_text import COMPACT
 from mockserver.message import Message
+from mockserver.molds import Mold, frame_event, make_molds
 from mockserver.scenario import Delivery
-from mockserver.sse import PLAIN, SLICE_BYTES, Event, encode_events
+from mockserver.sse import PLAIN, SLICE_BYTES
 from mockserver.steps import Step, Write
 from mockserver.stream import DONE, Stream
 from mockserver.timing import Timing
@@ -29,14 +29,15 @@ MAX_PIECE = 2048
 """The longest text of a token, in characters: a longer one may make an event that is cut in slices."""
 
 _encode = msgspec.json.Encoder().encode
-# Texts that stand where others belong; a stream that has them itself goes the long way.
-_HOLE = "\ue000\ue001"
-_TEXT_HOLE = _encode(_HOLE)
-_USAGE_HOLE = _encode("\ue000\ue002")
-_FILLER_HOLE = "\ue000\ue003".encode()
-_ID_HOLE = "\ue000\ue004".encode()
-_Batch = tuple[Sequence[float], list[bytes]]
-"""Some events: the due time of each in seconds, and their bytes, of all in as many pieces."""
+_text, _part = attrgetter("text"), attrgetter("part")
+
+
+class _Batch(NamedTuple):
+    """Some events: the due time of each in seconds, their bytes, of all in as many pieces, and how many bytes that is."""
+
+    dues: Sequence[float]
+    pieces: list[bytes]
+    size: int
 
 
 def is_plain(stream: Stream, message: Message, timing: Timing) -> bool:
@@ -69,144 +70,57 @@ def plain_writes(stream: Stream) -> Iterator[Step] | None:
     """The writes of a plain stream, up to the last event's; None if no molds can be made of it."""
     tokens = stream.completion.choices[0].tokens
     due = array("d", islice(stream.schedule, len(tokens) or 1))  # a list would take four times as much
-    runs = _runs(tokens)
-    if max([len(token.text) for token in tokens], default=0) > MAX_PIECE:
+    longest = max(map(len, map(_text, tokens)), default=0)
+    if longest > MAX_PIECE:
         return None
-    molds = _molds(stream, runs, due)
+    runs = _runs(tokens)
+    molds = make_molds(stream, runs, due)
     if molds is None:
         return None
-    events = _fill(molds, runs, due, stream.identity.seed)
-    return _alone(events) if stream.delivery.writes.mode == "event" else _together(events)
+    batches = _fill(molds, runs, due, longest, stream.identity.seed)
+    return _alone(batches) if stream.delivery.writes.mode == "event" else _together(batches)
 
 
 def _runs(tokens: Sequence[Token]) -> list[Sequence[Token]]:
     """The tokens, those together that are of the same part."""
-    parts = [token.part for token in tokens]
-    if parts and parts[0] != "tool_call" and parts.count(parts[0]) == len(parts):  # nearly every stream
+    parts = set(map(_part, tokens))
+    if len(parts) == 1 and "tool_call" not in parts:  # nearly every stream
         return [tokens]
     return [list(run) for _, run in groupby(tokens, key=attrgetter("part", "call"))]
 
 
-class _Mold(msgspec.Struct):
-    """An event with holes: `front`, a token's text, `middle`, filler, `back`, and how long it is without them.
+_DONE = b"%x\r\n%b\r\n" % (len(frame_event(DONE, "done")), frame_event(DONE, "done"))
 
-    `size` is in bytes, `characters` counts those of its JSON.
+
+def _fill(
+    molds: Iterable[Mold], runs: Iterable[Sequence[Token]], due: Sequence[float], longest: int, seed: str
+) -> Iterator[_Batch]:
+    """The events of a stream, some at a time: its molds filled, those with a hole for a text once for each of their run.
+
+    `longest` is the length of the longest token, in characters.
     """
-
-    due_s: float
-    has_text: bool
-    fills: bool
-    front: bytes
-    middle: bytes
-    back: bytes
-    size: int
-    characters: int
-
-
-def _molds(stream: Stream, runs: Sequence[Sequence[Token]], due: Sequence[float]) -> list[_Mold] | None:
-    """The molds of a stream; None if it has a hole's own text in it, or an event too large to be one slice."""
-    request, identity = stream.request, stream.identity
-    holes = tuple([Token(run[0].part, _HOLE, run[0].call) for run in runs])
-    choice = replace(stream.completion.choices[0], tokens=holes)
-    flags = request.include_usage, request.include_obfuscation
-    key = (choice, *flags, identity.created, identity.model, identity.service_tier, identity.system_fingerprint)
-    if key not in _kept:
-        if len(_kept) >= _MAX_KEPT:
-            _kept.clear()
-        patterns = list(_make_patterns(choice, stream))
-        _kept[key] = None if None in patterns else [pattern for pattern in patterns if pattern]
-    kept = _kept[key]
-    if kept is None:
-        return None
-    starts = [due[end] for end in accumulate([len(run) for run in runs[:-1]], initial=0)]
-    own_id, usage = _encode(identity.id)[1:-1], _encode(stream.completion.usage)
-    molds = []
-    for pattern in kept:
-        event = pattern.event.replace(_ID_HOLE, own_id).replace(_USAGE_HOLE, usage)
-        texts, fillers = event.count(_TEXT_HOLE), event.count(_FILLER_HOLE)
-        if texts != pattern.has_text or fillers != pattern.fills or len(event) > SLICE_BYTES // 2:
-            return None
-        due_s = due[-1] if pattern.run is None else starts[pattern.run]
-        molds.append(_cut(event, due_s, pattern))
-    return molds
-
-
-class _Pattern(msgspec.Struct, frozen=True):
-    """An event with a hole for whatever differs between streams of the same shape.
-
-    `run` is the number of the run that it is due with (None: with the last token), `frame` how many bytes stand around its JSON.
-    """
-
-    event: bytes
-    run: int | None
-    has_text: bool
-    fills: bool
-    frame: int
-
-
-_kept: dict[Hashable, list[_Pattern] | None] = {}
-_MAX_KEPT = 64
-
-
-def _make_patterns(choice: CompletedChoice, stream: Stream) -> Iterator[_Pattern | None]:
-    """The chunks of a stream gone the long way, with a hole for all the tokens of a run, the id and the usage."""
-    usage: Any = _USAGE_HOLE.decode()[1:-1]
-    identity, numbers = (
-        replace(stream.identity, id=_ID_HOLE.decode()),
-        [float(k) for k in range(len(choice.tokens) or 1)],
-    )
-    passed = 0
-    for chunk in make_chunks(Completion((choice,), usage), stream.request, identity, numbers):
-        data, fills = chunk.data, "obfuscation" in chunk.data
-        text = write_json({**data, "obfuscation": _FILLER_HOLE.decode()} if fills else data)
-        event = _frame(text, chunk.kind)
-        has_text = _TEXT_HOLE in event
-        wanted = has_text, fills, chunk.kind == "usage", True
-        if tuple(map(event.count, (_TEXT_HOLE, _FILLER_HOLE, _USAGE_HOLE, _ID_HOLE))) != wanted:
-            yield None
-        passed += has_text
-        is_last = passed == len(choice.tokens)
-        yield _Pattern(event, None if is_last else int(chunk.due_s), has_text, fills, len(event) - len(text))
-
-
-def _cut(event: bytes, due_s: float, pattern: _Pattern) -> _Mold:
-    """An event cut at its holes for a text and for filler."""
-    front, hole, rest = event.partition(_TEXT_HOLE)
-    if not hole:
-        front, rest = b"", event
-    middle, filler, back = rest.partition(_FILLER_HOLE)
-    characters = len(event.decode()) - pattern.frame - len(hole.decode()) - len(filler.decode())
-    return _Mold(due_s, bool(hole), bool(filler), front, middle, back, len(front) + len(middle) + len(back), characters)
-
-
-def _frame(data: bytes, kind: str) -> bytes:
-    return b"".join(piece.data for piece in encode_events([Event(data, 0.0, kind)]))
-
-
-def _fill(molds: Iterable[_Mold], runs: Iterable[Sequence[Token]], due: Sequence[float], seed: str) -> Iterator[_Batch]:
-    """The events of a stream, some at a time: its molds filled, those with a hole for a text once for each of their run."""
     places, run, first = filler_places(seed), iter(runs), 0
     for mold in molds:
         if not mold.has_text:
-            yield [mold.due_s], _pour(mold, [b""], places)
+            data = _pour_alone(mold, places)
+            yield _Batch([mold.due_s], [data], len(data))
             continue
         tokens = next(run)
-        for batch, dues in _portions(mold, tokens, due, first):
-            yield dues, _pour(mold, [_encode(token.text) for token in batch], places)
+        most = SLICE_BYTES // (longest * _MOST_BYTES + mold.size + _HEAD_BYTES + STEP)
+        for batch, dues in _portions(tokens, due, first, most):
+            yield _pour(dues, mold, _write_texts([token.text for token in batch]), places)
         first += len(tokens)
-    done = _frame(DONE, "done")
-    yield [due[-1]], [b"%x\r\n%b\r\n" % (len(done), done)]
+    yield _Batch([due[-1]], [_DONE], len(_DONE))
 
 
 def _portions(
-    mold: _Mold, tokens: Sequence[Token], due: Sequence[float], first: int
+    tokens: Sequence[Token], due: Sequence[float], first: int, most: int
 ) -> Iterator[tuple[Sequence[Token], Sequence[float]]]:
-    """The tokens of a run and their due times, some at a time: all that are due together and fit into 64 KiB, else few.
+    """The tokens of a run and their due times, some at a time: all that are due together, `most` at most, else few.
 
     `first` is the number of the run's first token.
     """
-    longest = max([len(token.text) for token in tokens]) * _MOST_BYTES + mold.size
-    at, most = 0, SLICE_BYTES // (longest + _HEAD_BYTES + STEP)
+    at = 0
     while at < len(tokens):
         end = min(at + most, len(tokens))
         if due[first + at] != due[first + end - 1]:  # what is made long before it is due takes memory while it waits
@@ -220,23 +134,53 @@ _AHEAD = 4
 _HEAD_BYTES = 10
 
 
-def _pour(mold: _Mold, texts: list[bytes], places: Iterator[int]) -> list[bytes]:
-    """A mold filled with each of these texts: the pieces of the events, each of them an HTTP chunk of its own."""
-    front, middle, back = mold.front, mold.middle, mold.back + b"\r\n"
-    sizes = [*map(len, texts)]
-    letters = [0] * len(texts)
-    if mold.fills:
-        lengths = sizes if b"".join(texts).isascii() else [len(text.decode()) for text in texts]
-        letters = [(1 - mold.characters - length) % STEP for length in lengths]
-    own = [*map(add, sizes, letters)]
-    heads = {size: b"%x\r\n%b" % (mold.size + size, front) for size in set(own)}
-    count = len(texts)
+def _write_texts(texts: list[str]) -> list[bytes]:
+    """Each text as JSON writes it, without its quotes."""
+    together: bytes = _encode(texts)
+    if b"\\" in together:
+        return [_encode(text)[1:-1] for text in texts]
+    return together[2:-2].split(b'","')  # without an escape there are no quotes but those around the texts
+
+
+def _pour(dues: Sequence[float], mold: Mold, texts: list[bytes], places: Iterator[int]) -> _Batch:
+    """A mold filled with each of these texts: the pieces of the events, each of them an HTTP chunk of its own.
+
+    What stands around a text depends on its length alone, so it is made once for each length that there is.
+    """
+    middle, back, count = mold.middle, mold.back + b"\r\n", len(texts)
+    lengths: list[Any] = [*map(len, texts)]
+    is_ascii = b"".join(texts).isascii()
+    if not is_ascii:
+        lengths = [*zip(lengths, [len(text.decode()) for text in texts], strict=True)]
+    heads, fillers, sizes = {}, {}, {}
+    for length in set(lengths):
+        size, characters = (length, length) if is_ascii else length
+        letters = (1 - mold.characters - characters) % STEP if mold.fills else 0
+        fillers[length] = _cut_filler(letters)
+        heads[length] = head = b"%x\r\n%b" % (mold.size + size + letters, mold.front)
+        sizes[length] = len(head) + size + len(middle) + letters + len(back)
     pieces = [middle] * (_PIECES * count)
-    pieces[0::_PIECES] = [heads[size] for size in own]
+    pieces[0::_PIECES] = map(heads.__getitem__, lengths)
     pieces[1::_PIECES] = texts
-    pieces[3::_PIECES] = [FILLER[at : at + length] for length, at in zip(letters, places, strict=False)]
+    if mold.fills:
+        pieces[3::_PIECES] = [fillers[length][at] for length, at in zip(lengths, places, strict=False)]
+    else:
+        pieces[3::_PIECES] = [b""] * count
     pieces[4::_PIECES] = [back] * count
-    return pieces
+    return _Batch(dues, pieces, sum(map(sizes.__getitem__, lengths)))
+
+
+def _pour_alone(mold: Mold, places: Iterator[int]) -> bytes:
+    """The one event of a mold that has no hole for a text."""
+    letters = (1 - mold.characters) % STEP if mold.fills else 0
+    filler = _cut_filler(letters)[next(places)] if mold.fills else b""
+    return b"%x\r\n%b%b%b%b\r\n" % (mold.size + letters, mold.front, mold.middle, filler, mold.back)
+
+
+@lru_cache(STEP)
+def _cut_filler(length: int) -> list[bytes]:
+    """All pieces of `FILLER` of a length, by where they begin: to cut one takes longer than to look it up."""
+    return [FILLER[at : at + length] for at in range(len(FILLER) - length)]
 
 
 _PIECES = 5
@@ -245,8 +189,11 @@ _PIECES = 5
 
 def _alone(batches: Iterable[_Batch]) -> Iterator[Write]:
     """One write for each event."""
-    events = chain.from_iterable(map(_split, batches))
-    return (Write(due_s, data, True, number) for number, (due_s, data, _) in enumerate(events))
+    number = 0
+    for batch in batches:
+        for due_s, pieces in _split(batch):
+            yield Write(due_s, b"".join(pieces), True, number)
+            number += 1
 
 
 def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
@@ -254,23 +201,26 @@ def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
     parts: list[bytes] = []
     size, last_s, number, of = 0, 0.0, -1, 0
     for batch in batches:
-        dues, pieces = batch
-        is_one = dues[0] == dues[-1]  # due times never decrease
-        for due_s, data, count in ((dues[0], b"".join(pieces), len(dues)),) if is_one else _split(batch):
-            size += len(data)
-            if parts and (due_s != last_s or size > SLICE_BYTES):
+        is_one = batch.dues[0] == batch.dues[-1]  # due times never decrease
+        for dues, pieces, more in (batch,) if is_one else _singly(batch):
+            size += more
+            if parts and (dues[0] != last_s or size > SLICE_BYTES):
                 yield Write(last_s, b"".join(parts), False, number, of)
-                parts, size, of = [], len(data), 0
-            last_s = due_s
-            number += count
-            of += count
-            parts.append(data)
+                parts, size, of = [], more, 0
+            last_s = dues[0]
+            number += len(dues)
+            of += len(dues)
+            parts += pieces
     yield Write(last_s, b"".join(parts), False, number, of)
 
 
-def _split(batch: _Batch) -> Iterator[tuple[float, bytes, int]]:
-    """Each event of a batch: its due time, its bytes, and that it is one."""
-    dues, pieces = batch
-    each = len(pieces) // len(dues)
-    for number, due_s in enumerate(dues):
-        yield due_s, b"".join(pieces[number * each : (number + 1) * each]), 1
+def _singly(batch: _Batch) -> Iterator[_Batch]:
+    """Each event of a batch as a batch of its own."""
+    for due_s, pieces in _split(batch):
+        yield _Batch([due_s], [*pieces], sum(map(len, pieces)))
+
+
+def _split(batch: _Batch) -> Iterator[tuple[float, Sequence[bytes]]]:
+    """The events of a batch: the due time and the pieces of each."""
+    each = [iter(batch.pieces)] * (len(batch.pieces) // len(batch.dues))
+    return zip(batch.dues, zip(*each, strict=True), strict=True)

@@ -15,7 +15,7 @@ from mockserver.chat_completion import make_completion
 from mockserver.chunks import Identity
 from mockserver.completion import complete
 from mockserver.dialects import resolve_dialect
-from mockserver.errors import RequestError
+from mockserver.errors import RequestError, type_of_error
 from mockserver.faults import AnyFault, Around, choose
 from mockserver.faults.cuts import pause_at
 from mockserver.generate import generate_reply
@@ -249,24 +249,13 @@ class _Rendering:
         )
 
 
-ERROR_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "invalid_request_error",
-    429: "requests",
-    503: "service_unavailable",
-}
-
-
 def render_error(error: ErrorReply) -> tuple[bytes, str]:
     """The body of an HTTP error and its content type: OpenAI's error object, or the scenario's own body."""
     if isinstance(error.body, str):
         return error.body.encode(), "text/html" if error.body.lstrip().startswith("<") else "text/plain; charset=utf-8"
-    default = "server_error" if error.status >= 500 else "invalid_request_error"
     told = {
         "message": error.message or f"The mock server answers with status {error.status}, as its scenario says.",
-        "type": error.type or ERROR_TYPES.get(error.status, default),
+        "type": error.type or type_of_error(error.status),
         "param": error.param,
         "code": error.code,
     }

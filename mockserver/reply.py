@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
-from mockserver.shorthand import Text
+from mockserver.shorthand import Text, plain_pieces
 
 
 class ToolCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -33,6 +33,7 @@ class ToolCall(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
             raise ValueError(f"a {self.type} tool call has {said}, not {unsaid}, got {getattr(self, unsaid)!r}")
         if self.pieces is not None:
             force_setattr(self, said, _join(self.pieces, self.text or None, said))
+            force_setattr(self, "pieces", plain_pieces(self.pieces))
         _check_characters(name=self.name, id=self.id, text=self.text)
 
     @property
@@ -53,6 +54,7 @@ class FunctionCall(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     def __post_init__(self) -> None:
         if self.pieces is not None:
             force_setattr(self, "arguments", _join(self.pieces, self.text or None, "arguments"))
+            force_setattr(self, "pieces", plain_pieces(self.pieces))
         _check_characters(name=self.name, text=self.text)
 
     @property
@@ -80,6 +82,7 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     def __post_init__(self) -> None:
         if self.pieces is not None:
             force_setattr(self, "content", _join(self.pieces, self.content, "content"))
+            force_setattr(self, "pieces", plain_pieces(self.pieces))
         _check_characters(content=self.content, reasoning=self.reasoning, refusal=self.refusal)
         if self.tool_calls and self.function_call:
             raise ValueError("a message has tool_calls or the deprecated function_call, not both")

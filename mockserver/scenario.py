@@ -5,10 +5,10 @@ that `mockserver schema` prints.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,12 +22,19 @@ from mockserver.json_text import JsonStyle
 from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.quirks.quirk import Right
 from mockserver.reply import Reply
-from mockserver.shorthand import JsonSchema, decode_shorthand, encode_shorthand, shorthand, shorthand_schema
+from mockserver.shorthand import JsonSchema, decode_shorthand, shorthand, shorthand_schema
 from mockserver.sse import Framing
 from mockserver.timing import UNPACED, Timing
 from mockserver.writes import Writes
 
 _T = TypeVar("_T")
+
+if TYPE_CHECKING:
+    QuirkName = str
+    DialectName = str
+else:
+    QuirkName = Literal[tuple(QUIRKS)]
+    DialectName = Literal[tuple(DIALECT_FILES)]
 
 
 @shorthand
@@ -122,17 +129,28 @@ class ErrorReply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a reply is sent, its times apart. Each part acts on its own arrow; all may be combined."""
 
-    dialect: Annotated[str | None, Meta(description="A named set of quirks: see `mockserver list`.")] = None
-    quirks: Annotated[tuple[str, ...], Meta(description="Departures of providers: see `mockserver list`.")] = ()
+    dialect: Annotated[
+        DialectName | None,
+        Meta(
+            description="A named set of quirks: see `mockserver list`. The rest of the delivery adds to it or is said in its "
+            "place; a value that is the default says nothing: for one token a chunk over a dialect that groups write [1]."
+        ),
+    ] = None
+    quirks: Annotated[tuple[QuirkName, ...], Meta(description="Departures of providers: see `mockserver list`.")] = ()
     group: Annotated[
         Ordinal | Literal["all"] | tuple[Ordinal, ...],
-        Meta(description="Tokens in each chunk: a number, all, or a list of numbers."),
+        Meta(
+            description="Tokens in each chunk: a number, all, or a list of numbers: those of the first chunks, behind which "
+            "each chunk carries one."
+        ),
     ] = 1
     ids: Annotated[Ids, Meta(description="How ids look.")] = OPENAI_IDS
     json: Annotated[JsonStyle, Meta(description="How chunks are written as JSON.")] = JsonStyle()
     edits: Annotated[tuple[Edit, ...], Meta(description="Changes of chunks by position.")] = ()
     inserts: Annotated[tuple[Insert, ...], Meta(description="Chunks and events of your own.")] = ()
-    raw: Annotated[Raw | None, Meta(description="The whole stream as raw events or bytes.")] = None
+    raw: Annotated[
+        Raw | None, Meta(description="The whole stream as raw events or bytes; what would not act on them is refused.")
+    ] = None
     framing: Annotated[Framing, Meta(description="How events become lines.")] = Framing()
     http: Annotated[Http, Meta(description="How the HTTP message looks.")] = Http()
     writes: Annotated[Writes, Meta(description="Which bytes leave in one send call.")] = Writes()
@@ -146,11 +164,40 @@ class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ] = ()
 
     def __post_init__(self) -> None:
-        for quirk in self.quirks:
-            if quirk not in QUIRKS:
-                raise ValueError(f"unknown quirk {quirk!r}{_did_you_mean(quirk, QUIRKS)}")
-        if self.dialect is not None and self.dialect not in DIALECT_FILES:
-            raise ValueError(f"unknown dialect {self.dialect!r}{_did_you_mean(self.dialect, DIALECT_FILES)}")
+        if wrong := "; ".join(_find_wrong_parts(self)):
+            raise ValueError(wrong)
+
+
+def _find_wrong_parts(delivery: Delivery) -> Iterator[str]:
+    unknown = [quirk for quirk in delivery.quirks if quirk not in QUIRKS]
+    yield from (f"unknown quirk {quirk!r}{_did_you_mean(quirk, QUIRKS)}" for quirk in unknown)
+    if delivery.dialect is not None and delivery.dialect not in DIALECT_FILES:
+        yield f"unknown dialect {delivery.dialect!r}{_did_you_mean(delivery.dialect, DIALECT_FILES)}"
+    if delivery.raw is not None and not unknown and (idle := ", ".join(_find_idle(delivery, delivery.raw))):
+        given = "raw bytes" if delivery.raw.events is None else "raw events"
+        yield f"{given} are sent as they are: beside them {idle} would do nothing; leave it out"
+
+
+_IDLE_BESIDE_EVENTS = ("dialect", "group", "edits")
+_IDLE_BESIDE_BYTES = ("dialect", "quirks", "group", "json", "edits", "inserts", "framing")
+
+
+def _find_idle(delivery: Delivery, raw: Raw) -> Iterator[str]:
+    """What acts on an arrow that a raw stream does not take: raw events are no chunks, and raw bytes no events."""
+    for name in _IDLE_BESIDE_BYTES if raw.events is None else _IDLE_BESIDE_EVENTS:
+        if getattr(delivery, name) != getattr(_PLAIN, name):
+            yield f"`{name}`"
+    if raw.events is None:
+        yield from (f"fault {_name(fault)}" for fault in delivery.faults if fault.arrow == "events")
+    else:
+        yield from (f"quirk {name}" for name in delivery.quirks if QUIRKS[name].arrow not in ("events", "framing"))
+
+
+def _name(fault: AnyFault) -> str:
+    return str(fault.__struct_config__.tag)
+
+
+_PLAIN = Delivery()
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -172,8 +219,12 @@ class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         str | Reply | None, Meta(description="What is meant: a text, or more. Default: made from the request.")
     ] = None
     error: ErrorReply | None = None
-    timing: Timing = UNPACED
-    delivery: Delivery = Delivery()
+    timing: Annotated[
+        Timing, Meta(description="Its own times, as a whole in place of the scenario's. Default: the scenario's.")
+    ] = UNPACED
+    delivery: Annotated[
+        Delivery, Meta(description="Its own delivery, as a whole in place of the scenario's. Default: the scenario's.")
+    ] = Delivery()
     times: Annotated[int, Meta(ge=1, description="How often in turn. The last of a sequence repeats.")] = 1
 
     def __post_init__(self) -> None:
@@ -221,8 +272,12 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ] = None
     error: ErrorReply | None = None
     sequence: Annotated[tuple[Turn, ...], Meta(description="Answers in turn; the last one repeats.")] = ()
-    timing: Timing = UNPACED
-    delivery: Delivery = Delivery()
+    timing: Annotated[
+        Timing, Meta(description="When the bytes leave; in a sequence for the turns that say nothing of their own.")
+    ] = UNPACED
+    delivery: Annotated[
+        Delivery, Meta(description="How it is sent; in a sequence for the turns that say nothing of their own.")
+    ] = Delivery()
     rate_limit: Annotated[RateLimit | None, Meta(description="Requests and tokens a minute.")] = None
     on_connect: Annotated[OnConnect | None, Meta(description="What happens to the next connections.")] = None
     seed: Annotated[int | None, Meta(description="Seed of all that varies. Default: the server's --seed.")] = None
@@ -253,11 +308,6 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         timing = turn.timing if turn.timing != UNPACED else self.timing
         delivery = turn.delivery if turn.delivery != Delivery() else self.delivery
         return msgspec.structs.replace(turn, timing=timing, delivery=delivery)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The scenario as it would stand in a file."""
-        found: dict[str, Any] = msgspec.to_builtins(self, enc_hook=encode_shorthand)
-        return found
 
 
 class ScenarioFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

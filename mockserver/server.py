@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from mockserver.address import client_environment, server_url
 from mockserver.api import Service, Settings, make_app
@@ -187,7 +188,7 @@ class MockServer:
 
     def scenario_url(self, name: str) -> str:
         """A base URL under which every request gets the scenario `name`."""
-        return f"{self.url}/scenarios/{name}/v1"
+        return f"{self.url}/scenarios/{quote(name, safe='')}/v1"
 
     def reply(self, content: str | None = None, *, name: str | None = None, **scenario: Any) -> Scenario:
         """Answer from now on with a text, or with what the keywords say; the newest such scenario is asked first.

@@ -158,6 +158,11 @@ class RepeatedText(str):
         """The text as it stood in the file."""
         return self.plain if self._written is None else self._written
 
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it stood in the file as a text to be repeated."""
+        return isinstance(self._written, dict)
+
     @cached_property
     def plain(self) -> str:
         """The text as a `str` and nothing more."""
@@ -174,3 +179,8 @@ else:
 def plain(text: str) -> str:
     """A text as a `str` and nothing more."""
     return text.plain if isinstance(text, RepeatedText) else text
+
+
+def plain_pieces(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Texts as `str` and nothing more, but for those that stand in a file as repeated: they are to be written so again."""
+    return tuple([text if isinstance(text, RepeatedText) and text.is_repeated else str(text) for text in texts])

@@ -19,6 +19,8 @@ SLICE_BYTES = 65536
 BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _STRING_OR_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*+"|,', re.DOTALL)
+_DATA_LINE = re.compile("data(:|$)")
+_EMPTY_DATA_LINE = re.compile("data(: ?)?")
 LINE_ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
 LineEnd = Literal["lf", "crlf", "cr"]
 
@@ -55,11 +57,17 @@ class Slice(Struct, frozen=True):
 
 
 class Lines(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Lines to put before, into or after events: comments, blank lines, `event:`, `id:`, `retry:`, unknown fields."""
+    """Lines to put before, into or after events: comments, blank lines, `event:`, `id:`, `retry:`, unknown fields.
+
+    None of them changes what an event says.
+    """
 
     lines: Annotated[
         tuple[str, ...],
-        Meta(description='Lines without their ends; "" is a blank line. {n} stands for the number of the event.'),
+        Meta(
+            description='Lines without their ends; "" is a blank line, before or after an event. {n} stands for the number of '
+            "the event. Of data only empty lines, in an event; [DONE] gets none of them."
+        ),
     ]
     at: Annotated[
         Literal["before", "first", "inside", "last", "after"],
@@ -74,8 +82,26 @@ class Lines(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     times: Annotated[int, Meta(ge=1, description="How often the lines are repeated.")] = 1
 
     def __post_init__(self) -> None:
+        is_inside = self.at not in ("before", "after")
         for line in self.lines:
             check_line(line, "lines")
+            if not line and is_inside:
+                # W6: "If the line is empty (a blank line): Dispatch the event" - the rest of it would be another.
+                raise ValueError(f"lines: a blank line ends the event: it stands before or after, not {self.at}")
+            if _DATA_LINE.match(line):
+                _check_data_line(line, is_inside)
+
+
+def _check_data_line(line: str, is_inside: bool) -> None:
+    """Raise `ValueError` for a `data:` line that would change what an event says; LINE FEEDs around JSON say nothing."""
+    if not _EMPTY_DATA_LINE.fullmatch(line):
+        raise ValueError(
+            f"lines: data of its own needs an event of its own, one of the delivery's inserts; got {line!r}"
+        )
+    if not is_inside:
+        raise ValueError(
+            f"lines: expected an empty data line in an event: first, inside or last; got {line!r} beside it"
+        )
 
 
 def check_line(text: str, what: str) -> None:
@@ -88,7 +114,8 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """How events become lines. The default is OpenAI's: LF, one space after the colon, nothing but `data:`."""
 
     line_end: Annotated[
-        LineEnd | tuple[LineEnd, ...], Meta(description="What ends a line: lf, crlf or cr, or several taken in turn.")
+        LineEnd | tuple[LineEnd, ...],
+        Meta(description="What ends a line: lf, crlf or cr, or several taken in turn, over and over."),
     ] = "lf"
     spaces: Annotated[
         int,
@@ -131,7 +158,7 @@ def _framed_blocks(events: Iterable[Event], framing: Framing) -> Iterator[Slice]
     last: Slice | None = None
     for number, event in enumerate(events):
         if framing.bom and number == 0:
-            # W5: the decoder strips "one leading U+FEFF BYTE ORDER MARK (BOM), if any": it is no part of a line.
+            # W6: the decoder strips "one leading UTF-8 Byte Order Mark (BOM), if any": it is no part of a line.
             yield Slice(BOM, event.due_s, None, "bom")
         if last is not None:
             yield last
@@ -177,6 +204,7 @@ def _extra(at: str, number: int | None, kind: str, framing: Framing, ends: _Line
         if extra.at == at and extra.event in ("each", number, kind)
         for _ in range(extra.times)
         for line in extra.lines
+        if kind != "done" or not _DATA_LINE.match(line)
     )
 
 

@@ -1,6 +1,6 @@
 """What a server remembers between requests: how often which scenario was asked what. All memory lives here.
 
-It is changed by the server's loop alone; only what is to become of connections may be said from any thread.
+The server's loop counts; other threads renew, forget and say what is to become of connections meanwhile: each is done whole.
 """
 
 from collections import Counter
@@ -24,21 +24,24 @@ class State:
 
     def count_candidate(self, scenario: str) -> int:
         """One more request fulfils the conditions of `scenario`, `nth` apart: how many that makes, from 1."""
-        self._candidates[scenario] += 1
-        return self._candidates[scenario]
+        with self._lock:
+            self._candidates[scenario] += 1
+            return self._candidates[scenario]
 
     def next_turn(self, scenario: str) -> int:
         """One more request is answered by `scenario`: how many there were before."""
-        count = self._turns[scenario]
-        self._turns[scenario] += 1
-        return count
+        with self._lock:
+            count = self._turns[scenario]
+            self._turns[scenario] = count + 1
+            return count
 
     def next_ordinal(self, scenario: str, fingerprint: str) -> int:
         """`scenario` sees this very request: how often it saw it before."""
         key = (scenario, fingerprint)
-        count = self._ordinals[key]
-        self._ordinals[key] += 1
-        return count
+        with self._lock:
+            count = self._ordinals[key]
+            self._ordinals[key] = count + 1
+            return count
 
     def charge(self, scenario: str, limit: RateLimit, tokens: int, model: str, now_s: float) -> Buckets:
         """One more request of that many tokens for `scenario`, which has a limit: what is left of it.
@@ -46,8 +49,9 @@ class State:
         Raises `RequestError` (429) if it is over the limit.
         """
         key = (scenario, limit)
-        buckets = self._buckets[key] = charge(self._buckets.get(key) or make_buckets(limit), tokens, model, now_s)
-        return buckets
+        with self._lock:
+            buckets = self._buckets[key] = charge(self._buckets.get(key) or make_buckets(limit), tokens, model, now_s)
+            return buckets
 
     def expect(self, scenarios: Iterable[Scenario]) -> None:
         """From now on, the next connections meet what these scenarios have for them, before those that were told earlier."""
@@ -74,18 +78,14 @@ class State:
         Ordinals go on, so that an answer of the new scenario never has the ids of one of the old.
         """
         renewed = set(scenarios)
-        for counter in (self._candidates, self._turns):
-            for name in renewed:
-                counter.pop(name, None)
-        for key in list(self._buckets):
-            if key[0] in renewed:
-                self._buckets.pop(key, None)
+        with self._lock:
+            for counter in (self._candidates, self._turns):
+                for name in renewed:
+                    counter.pop(name, None)
+            self._buckets = {key: left for key, left in self._buckets.items() if key[0] not in renewed}
 
     def clear(self) -> None:
         """Forget everything."""
-        self._buckets.clear()
         with self._lock:
-            self._expecting = {}
-        self._candidates.clear()
-        self._turns.clear()
-        self._ordinals.clear()
+            for kept in (self._candidates, self._turns, self._ordinals, self._buckets, self._expecting):
+                kept.clear()

@@ -46,7 +46,12 @@ class Template:
 
         # Filled as they are asked for: the journal keeps the plan, and must not keep its bytes.
         def in_short() -> Iterator[Step]:
-            return (row.fill(ids) for row in self._rows)
+            for row in self._rows:
+                if row.only is None or row.write is None:
+                    yield row.fill(ids)
+                else:  # nearly every row of a stream; here, as each would cost a call
+                    due_s, alone, event, count = row.write
+                    yield Write(due_s, ids[row.only].join(row.parts), alone, event, count)
 
         return Plan(self._plan.status, lambda: iter(make_plan(terms)), self._plan.stream, in_short)
 
@@ -66,22 +71,23 @@ class _Gap:
 class _Row:
     """One step, its bytes cut at the gaps."""
 
-    __slots__ = ("_holes", "_only", "_parts", "_step")
+    __slots__ = ("_holes", "_step", "only", "parts", "write")
 
     def __init__(self, step: Step, parts: list[bytes], holes: list[int]) -> None:
         self._step = step
-        self._parts = parts
+        self.parts = parts
         self._holes = holes
-        self._only = holes[0] if len(set(holes)) == 1 else None  # of nearly every row: the completion's id
+        self.write = (step.due_s, step.alone, step.event, step.count) if isinstance(step, Write) else None
+        self.only = holes[0] if len(set(holes)) == 1 else None  # of nearly every row: the completion's id
 
     def fill(self, ids: list[bytes]) -> Step:
         step = self._step
         if not self._holes or not isinstance(step, Head | Write):
             return step
-        if self._only is not None:
-            data = ids[self._only].join(self._parts)
+        if self.only is not None:
+            data = ids[self.only].join(self.parts)
         else:
-            data = b"".join([*map(add, self._parts, map(ids.__getitem__, self._holes)), self._parts[-1]])
+            data = b"".join([*map(add, self.parts, map(ids.__getitem__, self._holes)), self.parts[-1]])
         if isinstance(step, Head):
             return Head(step.due_s, data, step.alone)
         return Write(step.due_s, data, step.alone, step.event, step.count)
@@ -175,18 +181,19 @@ class Templates:
 
     def plan(self, key: Hashable, make_plan: Callable[[Terms], Plan], terms: Terms) -> Plan:
         """The plan for `key`: from a template if it is asked for again, else made anew."""
-        if key in self._kept:
-            template = self._kept[key]
+        kept = self._kept
+        if key in kept:
+            template = kept[key]
             filled = template.fill(make_plan, terms) if template is not None else None
             return filled if filled is not None else make_plan(terms)
         if key == self._seen:
-            if len(self._kept) >= MAX_TEMPLATES:
-                self._kept.clear()
-            self._kept[key] = make_template(make_plan, terms)
+            if len(kept) >= MAX_TEMPLATES:
+                kept.clear()
+            kept[key] = make_template(make_plan, terms)
         self._seen = key
         return make_plan(terms)
 
     def clear(self) -> None:
-        """Forget all."""
-        self._kept.clear()
+        """Forget all. From any thread: a template under way meanwhile is put where nobody looks any more."""
+        self._kept = {}
         self._seen = None

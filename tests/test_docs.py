@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mockserver.conformance.case import ABILITIES
+
 DOCS = Path(__file__).parents[1] / "docs"
 CONSUMERS = DOCS / "consumers"
 CASES = (
@@ -61,3 +63,9 @@ def test_every_block_of_json_is_json(name: str) -> None:
     assert blocks
     for block in blocks:
         json.loads(block)
+
+
+def test_all_that_a_consumer_may_lack_is_told() -> None:
+    text = (DOCS / "writing-a-consumer.md").read_text()
+    table = text.partition("## What a consumer may lack")[2].partition("\n## ")[0]
+    assert dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.M)) == ABILITIES

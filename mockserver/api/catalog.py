@@ -32,8 +32,7 @@ def plan_model(service: Service, asked: Asked, scope: Scope) -> Plan:
     name = scope["path_params"]["model"]
     if not name:
         return plan_unknown_path(service, asked, scope)
-    if name not in (scenario.name for scenario in service.scenarios):
-        check_model(service, name)
+    check_model(service, name)
     return _plan_json(service, asked, _model(name))
 
 

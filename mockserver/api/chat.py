@@ -4,29 +4,18 @@ import logging
 import re
 from functools import lru_cache
 
-import msgspec
 from starlette.types import Scope
 
 from mockserver.api.service import Asked, Service
 from mockserver.errors import RequestError
 from mockserver.matching import match
 from mockserver.plan import Plan
-from mockserver.request import ChatRequest, parse_request
+from mockserver.request import DEFAULT_BODY, ChatRequest, parse_request
 from mockserver.scenario import Turn
 
 log = logging.getLogger("mockserver")
 
-GET_BODY = msgspec.json.encode(
-    {
-        "model": "gpt-4o-mini",
-        "messages": [{"role": "user", "content": "Hello"}],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-)
-"""What a GET of a scenario's URL asks, unless the server was told otherwise."""
-
-_KEPT_BYTES = 16 * 1024
+_KEPT_BYTES, _KEPT_REQUESTS = 16 * 1024, 2048
 _SCENARIO_PATH = re.compile(r"/scenarios/([^/]+)/")
 _DEPLOYMENT_PATH = re.compile(r"/deployments/([^/]+)/chat/completions$")
 
@@ -52,8 +41,7 @@ def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
         log.info("%s: no scenario matches, the reply is made from the request: %s", asked.path, matched.why)
         return service.plan(Turn(), request, asked, service.terms(asked), repeats=True)
     exchange.scenario = scenario.name
-    if request.model != scenario.name:
-        check_model(service, request.model)
+    check_model(service, request.model)
     limits = service.charge(scenario, request)
     turn = scenario.turn(service.state.next_turn(scenario.name))
     terms = service.terms(asked, scenario, limits)
@@ -63,13 +51,13 @@ def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
 def _read_request(service: Service, asked: Asked, named: str | None) -> ChatRequest:
     """The request that is asked; a GET of a scenario's URL, all that some event parsers can do, asks for a plain stream."""
     if asked.method == "GET":
-        return parse_request(service.settings.get_bodies.get(named or "", GET_BODY))
+        return parse_request(service.settings.get_bodies.get(named or "", DEFAULT_BODY))
     deployment = _DEPLOYMENT_PATH.search(asked.path)
     parse = parse_request if len(asked.body) > _KEPT_BYTES else _parse_again
     return parse(asked.body, model=deployment[1] if deployment else None)
 
 
-@lru_cache(256)
+@lru_cache(_KEPT_REQUESTS)
 def _parse_again(body: bytes, model: str | None) -> ChatRequest:
     return parse_request(body, model=model)
 
@@ -104,8 +92,9 @@ def check_key(service: Service, asked: Asked) -> None:
 
 
 def check_model(service: Service, model: str) -> None:
-    """Raise the real API's 404 if the server was told which models there are and this is none of them."""
-    if service.settings.models and model not in service.settings.models:
+    """Raise the real API's 404 if the server was told which models there are and this is neither one nor a scenario."""
+    known = service.settings.models
+    if known and model not in known and model not in service.scenarios.by_name:
         raise RequestError(
             f"The model `{model}` does not exist or you do not have access to it.", status=404, code="model_not_found"
         )

@@ -25,9 +25,7 @@ def plan_metrics(service: Service, asked: Asked, scope: Scope) -> Plan:
     try:
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
     except ImportError:
-        raise RequestError(
-            "Metrics need the extra: pip install 'openai-mockserver[metrics]'.", status=501, type="server_error"
-        ) from None
+        raise RequestError("Metrics need the extra: pip install 'openai-mockserver[metrics]'.", status=501) from None
     return plan_body(200, CONTENT_TYPE_LATEST, generate_latest(_Collector(service.meter)), service.terms(asked))
 
 

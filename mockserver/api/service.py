@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
@@ -89,15 +89,15 @@ class Service:
         self.meter = Meter(settings.clock, settings.max_lateness_s)
 
     @property
-    def scenarios(self) -> tuple[Scenario, ...]:
+    def scenarios(self) -> Scenarios:
         """All scenarios, in the order in which they are asked."""
         return self._scenarios
 
     @scenarios.setter
-    def scenarios(self, scenarios: tuple[Scenario, ...]) -> None:
+    def scenarios(self, scenarios: Iterable[Scenario]) -> None:
         self._scenarios = Scenarios(scenarios)
         self.default_names = frozenset(
-            one.name for one in scenarios if any(one is default for default in self._defaults)
+            one.name for one in self._scenarios if any(one is default for default in self._defaults)
         )
         """The scenarios that nobody gave: why they do not match is of interest to nobody."""
         self.templates.clear()
@@ -106,7 +106,14 @@ class Service:
         """The plan of a turn; kept as a template where the turn `repeats` and only ids would differ the next time."""
         if not repeats or terms.headers or varies_with_ordinal(turn):
             return plan_turn(turn, request, terms)
-        key = (asked.exchange.scenario, asked.body, terms.http_version, terms.keep_alive, int(terms.wall_s))
+        key = (
+            asked.exchange.scenario,
+            asked.body,
+            request.model,
+            terms.http_version,
+            terms.keep_alive,
+            int(terms.wall_s),
+        )
         return self.templates.plan(key, lambda own: plan_turn(turn, request, own), terms)
 
     def meet(self) -> Literal["close", "reset", "stall"] | None:
@@ -188,7 +195,7 @@ class Endpoint:
             service.meter.ended[exchange.ended] += 1
             return
         started = clock.now()
-        exchange.raw_body = body
+        self._journal.keep_body(exchange, body)
         asked = Asked(
             scope["method"], scope["path"], headers, body, exchange, scope["http_version"], connection.keep_alive
         )
@@ -217,7 +224,7 @@ class Endpoint:
             plan = plan_refusal(error, service.terms(asked))
         except Exception:
             log.exception("%s %s: a bug in the mock server", asked.method, asked.path)
-            bug = RequestError("The mock server has a bug: its log has the traceback.", status=500, type="server_error")
+            bug = RequestError("The mock server has a bug: its log has the traceback.", status=500)
             plan = plan_refusal(bug, service.terms(asked))
         if asked.method == "HEAD":
             # RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content".

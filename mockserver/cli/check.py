@@ -193,18 +193,8 @@ def _list_consumers() -> int:
 
 
 def _run(command: list[str], cases: "Sequence[Case]", **options: Any) -> "Run":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+    from mockserver.cli.terminal import show_progress
     from mockserver.conformance.run import Options, run_cases
 
-    columns = (
-        TextColumn("[progress.description]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("playing", total=len(cases))
-        return run_cases(command, cases, Options(**options), on_result=lambda result: progress.advance(task))
+    with show_progress("playing", len(cases)) as advance:
+        return run_cases(command, cases, Options(**options), on_result=lambda result: advance())

@@ -122,8 +122,10 @@ def show_times(client: "OpenAI") -> None:
     full_reply_content = "".join(message for _, message in collected if message is not None)
     print(f"Full conversation received: {full_reply_content}")
     _expect("the joined text", COUNTED, full_reply_content)
-    for k, chunk_time in enumerate(received for received, message in collected if message):
-        _expect_time(f"token {k + 1}", chunk_time, TTFT_S + k * ITL_S[0], TTFT_S + k * ITL_S[1])
+    times = [received for received, message in collected if message]
+    for k, received in enumerate(times):
+        _expect_time(f"token {k + 1}", received, TTFT_S + k * ITL_S[0], TTFT_S + k * ITL_S[1])
+    _expect_spread(times)
     _expect_time("the whole stream", chunk_time, *WHOLE_S)
 
 
@@ -169,6 +171,15 @@ def _expect_time(what: str, taken_s: float, earliest_s: float, latest_s: float) 
     if not earliest_s <= taken_s <= latest_s + LATE_S:
         raise DeviationError(
             f"{what}: expected {earliest_s:.2f} to {latest_s:.2f} s after the request, got {taken_s:.3f} s"
+        )
+
+
+def _expect_spread(times: list[float]) -> None:
+    """What comes late all at once was held back on the way: no stream, however busy the machine."""
+    spread_s, least_s = times[-1] - times[0], (len(times) - 1) * ITL_S[0]
+    if spread_s < least_s:
+        raise DeviationError(
+            f"from the first token to the last: expected {least_s:.2f} s or more, got {spread_s:.3f} s: it was held back"
         )
 
 

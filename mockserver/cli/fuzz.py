@@ -62,16 +62,11 @@ def fuzz(
 
 
 def _search(command: list[str], options: "FuzzOptions") -> "Fuzzed":
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
+    from mockserver.cli.terminal import show_progress
     from mockserver.conformance.fuzz import fuzz
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed} streams"), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("playing", total=None)
-        return fuzz(command, options, lambda result: progress.advance(task))
+    with show_progress("playing") as advance:
+        return fuzz(command, options, lambda result: advance())
 
 
 def _describe(found: "Found") -> str:

@@ -94,15 +94,13 @@ def explain(
 
 
 def _explain_scenario(scenario: Any) -> Iterator[str]:
-    import json
-
-    from mockserver.cli.show import DEFAULT_REQUEST, plan_answer, tell_right
+    from mockserver.cli.show import plan_answer, tell_right
     from mockserver.loading import dump_scenarios
-    from mockserver.request import parse_request
+    from mockserver.request import DEFAULT_BODY, parse_request
     from mockserver.scenario import ScenarioFile
 
     yield f"{scenario.name}, a scenario. {scenario.description}".rstrip()
-    request = parse_request(json.dumps(DEFAULT_REQUEST).encode())
+    request = parse_request(DEFAULT_BODY)
     yield from tell_right(plan_answer(scenario, scenario.turn(0), request))
     yield ""
     yield dump_scenarios(ScenarioFile((scenario,))).rstrip()

@@ -17,7 +17,7 @@ from mockserver.address import DEFAULT_KEY, LOCAL_HOSTS, is_local, server_url
 from mockserver.api import make_app
 from mockserver.cli.options import LogLevel, ServeOptions
 from mockserver.cli.terminal import tell
-from mockserver.journal import Exchange
+from mockserver.journal import Exchange, Journal
 from mockserver.loop import LoopServer, listen, new_event_loop
 from mockserver.server import build_service
 
@@ -45,7 +45,12 @@ def run_server(options: ServeOptions, debug: bool = False) -> int:
         max_lateness=options.max_lateness,
     )
     with _log_to_stderr(options.log_level, debug):
-        app = make_noted_app(service, _note) if access_log.isEnabledFor(logging.INFO) else make_app(service)
+        # Nobody can read the journal of this process: what it keeps would be lost memory.
+        if access_log.isEnabledFor(logging.INFO):
+            app = make_noted_app(service, _note, keep=1)
+        else:
+            service.journal = Journal(keep=1)
+            app = make_app(service)
         listener = listen(options.host, options.port)
         address, port = listener.getsockname()[:2]
         if not is_local(address):

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 LIMIT = 200
 """How many steps are shown unless told."""
 
+ACCEPTED = "gzip, deflate, br"
+"""The codings that the request offers."""
+
 READABLE_BYTES = 2_000
 """How much of a step's bytes is shown."""
 
@@ -36,13 +39,6 @@ EXAMPLES = """\b
   mockserver show chat.yaml --request body.json  the only one of a file
   mockserver show tools chat.yaml --raw | less   the body's bytes alone
 """
-
-DEFAULT_REQUEST: dict[str, Any] = {
-    "model": "gpt-4o-mini",
-    "messages": [{"role": "user", "content": "Hello"}],
-    "stream": True,
-    "stream_options": {"include_usage": True},
-}
 
 
 def show(
@@ -60,11 +56,17 @@ def show(
         ),
     ] = None,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Write the exact bytes of the body, as they come out of HTTP's chunks.")
+        bool,
+        typer.Option(
+            "--raw", help="Write the exact bytes of the body, as they come out of HTTP's chunks; coded where it is."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a form for machines.")] = False,
 ) -> int:
-    """Print the plan of a scenario: when each step is due, what it does, and its bytes, with all that does not print escaped."""
+    """Print the plan of a scenario: when each step is due, what it does, and its bytes, with all that does not print escaped.
+
+    The request offers every content coding: gzip, deflate and br.
+    """
     shown = _make_plan(scenario, files or [], request, seed, turn, as_cut=not raw)
     if raw:
         _write_body(shown, limit)
@@ -92,12 +94,12 @@ def _make_plan(name: str, files: list[str], request: str | None, seed: int, turn
     from mockserver.cli.finding import find_scenario
     from mockserver.dialects import resolve_dialect
     from mockserver.errors import RequestError, UsageError
-    from mockserver.request import parse_request
+    from mockserver.request import DEFAULT_BODY, parse_request
     from mockserver.writes import Writes
 
     scenario = find_scenario(name, files)
     try:
-        body = Path(request).read_bytes() if request else json.dumps(DEFAULT_REQUEST).encode()
+        body = Path(request).read_bytes() if request else DEFAULT_BODY
     except OSError as error:
         raise UsageError(f"cannot read the request {request}: {error.strerror}") from error
     try:
@@ -117,11 +119,12 @@ def _make_plan(name: str, files: list[str], request: str | None, seed: int, turn
 def plan_answer(
     scenario: "Scenario", answer: "Turn", request: "ChatRequest", seed: int = 0, ordinal: int = 0
 ) -> "Plan":
-    """The plan that a server makes of an answer of a scenario, at a moment that is always the same."""
+    """The plan that a server makes of an answer of a scenario, at a moment that is always the same, for who takes any coding."""
     from mockserver.plan import Terms, plan_turn
 
     key = f"{seed}/{scenario.name}/{request.fingerprint}"
-    return plan_turn(answer, request, Terms(seed=key, ordinal=ordinal, wall_s=1_700_000_000.0))
+    terms = Terms(seed=key, ordinal=ordinal, wall_s=1_700_000_000.0, accept_encoding=ACCEPTED)
+    return plan_turn(answer, request, terms)
 
 
 def _visible(plan: "Plan") -> "Iterator[Step]":

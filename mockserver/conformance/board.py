@@ -3,7 +3,8 @@
     GET  /                          the cases for people, each with its base URL and what to ask there
     GET  /cases.json                the same for programs: the lines of the consumer protocol
     POST /consumer                  who it is: {"consumer": …, "version": …, "lacks": […]}, the first line of the protocol
-    POST /outcome/CASE              what it made of a case: the answer of the protocol; also as BASE_URL/outcome
+    POST /outcome/CASE              what it made of a case: the answer of the protocol; also as BASE_URL/outcome. Where the line
+                                    has `then`, another request on the same client must succeed: its answer stands there too
 
 The server's loop takes outcomes in; they are judged by the thread that waits for them.
 """
@@ -21,9 +22,20 @@ from starlette.types import Scope
 
 from mockserver.api.chat import check_method
 from mockserver.api.service import Asked, MakePlan, Service
+from mockserver.conformance.adhoc import make_case
 from mockserver.conformance.case import Case
-from mockserver.conformance.consumer import Hello, Report
-from mockserver.conformance.run import Result, Run, judge_report, make_line, serve_cases, wait_for_end
+from mockserver.conformance.consumer import Hello, Report, read_hello
+from mockserver.conformance.run import (
+    PLAIN,
+    Result,
+    Run,
+    find_missing,
+    judge_next,
+    judge_report,
+    make_line,
+    serve_cases,
+    wait_for_end,
+)
 from mockserver.conformance.verdict import Verdict
 from mockserver.errors import RequestError
 from mockserver.http import JSON_TYPE
@@ -69,11 +81,10 @@ class Board:
     def plan_consumer(self, service: Service, asked: Asked, scope: Scope) -> Plan:
         """Takes in who the consumer is."""
         check_method(asked, "POST")
-        said = _read_object(asked)
-        lacks = said.get("lacks", [])
-        if not isinstance(said.get("consumer"), str) or not isinstance(lacks, list):
-            raise RequestError('expected {"consumer": "name", "version": "…", "lacks": […]}')
-        self.consumer = Hello(said["consumer"], str(said.get("version", "")), frozenset(map(str, lacks)))
+        try:
+            self.consumer = read_hello(_read_object(asked))
+        except ValueError as error:
+            raise RequestError(str(error)) from error
         self.posted.put(None)  # with what it lacks there may be nothing left to wait for
         return plan_body(202, JSON_TYPE, b"{}", service.terms(asked))
 
@@ -89,6 +100,7 @@ class Board:
     def _lines(self, asked: Asked) -> list[dict[str, Any]]:
         """The lines of the cases, with URLs as the one who asks reaches this server, and the verdicts that there are."""
         root = f"http://{asked.headers.get('host', '127.0.0.1')}"
+        plain = make_line(make_case(PLAIN), f"{root}/scenarios/{PLAIN.name}/v1")
         return [
             {
                 **make_line(case, f"{root}/scenarios/{case.id}/v1"),
@@ -96,6 +108,7 @@ class Board:
                 "title": case.title,
                 "requirement": case.requirement,
                 "needs": case.needs,
+                "then": plain if case.then_plain else None,
                 "verdict": self.results[case.id].verdict.name if case.id in self.results else None,
             }
             for case in self.cases.values()
@@ -107,6 +120,7 @@ class Board:
             "verdict": line["verdict"] or "",
             "asked": msgspec.json.encode(line["request"]).decode(),
             "limits": ", ".join(f"{key} {line[key]}" for key in _LIMITS if line[key]),
+            "then": f"then, with the same client: {line['then']['base_url']}" if line["then"] else "",
         }
         return _ROW.format_map({key: html.escape(str(value)) for key, value in values.items()})
 
@@ -133,7 +147,7 @@ def judge_posted(
         on_start(server)
         seen: dict[str, int] = {}
         try:
-            while any(case.id not in board.results and not _lacking(case, board) for case in cases):
+            while any(case.id not in board.results and not find_missing(case, board.consumer.lacks) for case in cases):
                 posted = board.posted.get()
                 if posted is None:
                     continue
@@ -155,15 +169,13 @@ def _judge(server: MockServer, board: Board, name: str, answer: dict[str, Any], 
     if exchanges:
         seen[name] = exchanges[-1].number
         took_s = max(time.time() - exchanges[0].received_at, 0.0)
-    return judge_report(case, Report("answer", answer, took_s=took_s), exchanges, board.consumer.lacks)
-
-
-def _lacking(case: Case, board: Board) -> list[str]:
-    return sorted(set(case.needs) & board.consumer.lacks)
+    lacks = board.consumer.lacks
+    result = judge_report(case, Report("answer", answer, took_s=took_s), exchanges, lacks)
+    return judge_next(result, answer.get("then"), lacks)
 
 
 def _not_played(case: Case, board: Board) -> Verdict:
-    lacking = _lacking(case, board)
+    lacking = find_missing(case, board.consumer.lacks)
     return Verdict("skip", (f"the consumer lacks {', '.join(lacking)}" if lacking else "no outcome was posted",))
 
 
@@ -189,7 +201,8 @@ summary {{ cursor: pointer }} pre, textarea {{ width: 100%; white-space: pre-wra
 <p>For each case, POST its request to its base URL and <code>/chat/completions</code> (a GET asks the same), then POST what your
 consumer made of the stream, as JSON, to its outcome URL:
 <code>{{"content": "…", "tool_calls": [], "refusal": null, "reasoning": null, "finish_reason": "stop", "usage": {{…}},
-"error": null}}</code>; <code>error</code> is <code>{{"type": "…", "message": "…"}}</code> where it told of one.
+"error": null}}</code>; <code>error</code> is <code>{{"type": "…", "message": "…"}}</code> where it told of one. Where another
+request follows with the same client, what came of it stands in the same form under <code>then</code>.
 <a href="cases.json">cases.json</a> is this list for programs. POST <code>{{"consumer": "name", "lacks": ["n"]}}</code> to
 <code>/consumer</code> to say who you are and what you cannot expose.</p>
 {rows}
@@ -199,6 +212,7 @@ consumer made of the stream, as JSON, to its outcome URL:
 _ROW = """<details id="{case}"><summary><code>{case}</code> {title} <b>{verdict}</b></summary>
 <p>{requirement}</p><pre>{base_url}
 {asked}
-{limits}</pre>
+{limits}
+{then}</pre>
 <form method="post" action="/outcome/{case}"><textarea name="outcome" rows="3" aria-label="Outcome">{{"content": ""}}</textarea>
 <button>Post the outcome</button></form></details>"""

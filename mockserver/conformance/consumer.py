@@ -14,8 +14,10 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Literal
 
+from mockserver.conformance.case import ABILITIES
 from mockserver.errors import UsageError
 
 START_BOUND_S = 60.0
@@ -48,6 +50,22 @@ class Report:
     output: str = ""
 
 
+def read_hello(said: Any) -> Hello:
+    """Who a consumer says it is. Raises `ValueError` in words if it is not in the form of the protocol."""
+    if not isinstance(said, Mapping) or not isinstance(said.get("consumer"), str):
+        raise ValueError('expected {"consumer": "name", "version": "…", "lacks": […]}')
+    lacks = said.get("lacks") or []
+    if not isinstance(lacks, list) or not all(isinstance(word, str) for word in lacks):
+        raise ValueError(f"expected `lacks` to be a list of words, got {lacks!r}")
+    if unknown := sorted(set(lacks) - ABILITIES.keys()):
+        near = get_close_matches(unknown[0], ABILITIES, n=1)
+        raise ValueError(
+            f"`lacks` has the unknown word {unknown[0]!r}; {f'did you mean {near[0]!r}?' if near else 'known are:'} "
+            + ("" if near else ", ".join(ABILITIES))
+        )
+    return Hello(said["consumer"], str(said.get("version", "")), frozenset(lacks))
+
+
 class Program:
     """A consumer's program, running. To be used by one thread."""
 
@@ -70,14 +88,20 @@ class Program:
         line = self._next_line(time.monotonic() + START_BOUND_S)
         try:
             said = json.loads(line or "")
-            self.hello = Hello(said["consumer"], str(said.get("version", "")), frozenset(said.get("lacks", ())))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except ValueError as error:
             ended = self._process.poll() if self._process else None
             self.stop()
             how = "it ended" if ended is not None else "nothing" if line is None else repr(line[:200])
             raise UsageError(
                 f'expected the first line of {self._command[0]!r} to be {{"consumer": "name", "version": "…"}}, got {how}'
                 + (f"; its stderr ends: {self._output()[-300:]!r}" if self._errors else "")
+            ) from error
+        try:
+            self.hello = read_hello(said)
+        except ValueError as error:
+            self.stop()
+            raise UsageError(
+                f"the first line of {self._command[0]!r}: {error}; got {str(line).strip()[:200]!r}"
             ) from error
         return self.hello
 

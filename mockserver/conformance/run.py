@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mockserver.conformance.case import Case
@@ -183,6 +183,16 @@ def check_plain(answer: Mapping[str, Any]) -> tuple[str, ...]:
     if not error and got == PLAIN.reply:
         return ()
     return (f"at the next, plain request: expected {PLAIN.reply!r}, got {got!r}, error {error}",)
+
+
+def judge_next(result: Result, then: Any, lacks: frozenset[str] = frozenset()) -> Result:
+    """The result of a case with what came of the plain request after it, where one must succeed; without it only half is judged."""
+    if not result.case.then_plain or result.verdict.name not in ("pass", "weak") or "content" in lacks:
+        return result
+    if not isinstance(then, Mapping):
+        return replace(result, verdict=Verdict("skip", ("no outcome of the plain request that is to follow (`then`)",)))
+    wrong = check_plain(then)
+    return replace(result, verdict=Verdict("fail", wrong)) if wrong else result
 
 
 def wait_for_end(server: MockServer, case: Case, after: int = 0) -> tuple[Exchange, ...]:

@@ -18,8 +18,8 @@ from mockserver.conformance.adhoc import make_case
 from mockserver.conformance.case import Case
 from mockserver.conformance.consumer import Report
 from mockserver.conformance.mark import find_mark
-from mockserver.conformance.run import PLAIN, Result, check_plain, judge_report, make_line, serve_cases, wait_for_end
-from mockserver.conformance.verdict import BAD, Verdict
+from mockserver.conformance.run import PLAIN, Result, judge_next, judge_report, make_line, serve_cases, wait_for_end
+from mockserver.conformance.verdict import BAD
 from mockserver.server import MockServer
 
 Got = Mapping[str, Any]
@@ -39,7 +39,8 @@ class StreamCase:
 
     `timeout_s` is the longest wait for the next byte, `retries` how often a failed request may be tried again;
     `leave_after_chunks`, if it is a number, asks to stop reading early, `read_pause_ms` to read slowly. `lacks` are the
-    abilities of your code that are missing: fields of that name are not compared. With `strict`, weak fails too.
+    abilities of your code that are missing: fields of that name are not compared. With `strict`, weak fails too. `then`, where it
+    is not None, is to be asked afterwards with the same client: what comes of it stands under "then", else the case is skipped.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class StreamCase:
         self.judged: Result | None = None
         self._lacks = lacks
         self._bad = {*BAD, "weak"} if strict else set(BAD)
+        self.then = StreamCase(make_case(PLAIN), server) if case.then_plain else None
         self._began = time.monotonic()
         self.line = make_line(case, server.scenario_url(case.id))
         """The case as a consumer's program would be told it."""
@@ -65,11 +67,11 @@ class StreamCase:
         return f"<StreamCase {self.case.id}: {self.case.requirement}>"
 
     def judge(self, got: Got) -> Result:
-        """Judge what your code made of the stream. Raises `CaseFailedError`, or `SkipTest` where it did not offer a coding."""
+        """Judge what your code made of the stream. Raises `CaseFailedError`, or `SkipTest` where not all was asked."""
         __tracebackhide__ = True
         report = Report("answer", _as_json(got), took_s=time.monotonic() - self._began)
         result = judge_report(self.case, report, wait_for_end(self.server, self.case), self._lacks)
-        return self._conclude(result)
+        return self._conclude(judge_next(result, report.answer.get("then"), self._lacks))
 
     @contextmanager
     def expecting(self) -> Iterator[dict[str, Any]]:
@@ -88,14 +90,10 @@ class StreamCase:
     def run(self, function: "Callable[[StreamCase], Got]") -> Result:
         """Judge what `function` returns, or that it raises. Where the case wants it, it is called again for a plain request."""
         __tracebackhide__ = True
-        result = self.judge(_call(function, self))
-        if not self.case.then_plain:
-            return result
-        plain = StreamCase(make_case(PLAIN), self.server)
-        wrong = check_plain(_call(function, plain))
-        if wrong:
-            result = Result(self.case, Verdict("fail", wrong), result.expected, result.report, result.exchanges)
-        return self._conclude(result)
+        got = _call(function, self)
+        if self.then is not None and isinstance(got, Mapping):
+            got = {**got, "then": _call(function, self.then)}
+        return self.judge(got)
 
     def _conclude(self, result: Result) -> Result:
         __tracebackhide__ = True

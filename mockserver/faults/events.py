@@ -171,7 +171,16 @@ class DoneSuffix(_EventFault, frozen=True, tag="done_suffix"):
     text: Annotated[str, Meta(description="What stands behind [DONE]; a line end begins a second data line.")] = "xyz"
 
     def right_at(self, kind: str) -> Right:
-        return "either" if kind == "done" else "error"
+        return "either" if kind == "done" or self._is_done_to_some(kind) else "error"
+
+    def hides_in(self, stream: Landmarks) -> tuple[str, ...]:
+        number = stream.number(self.event)
+        early = number is not None and stream.kinds[number] != "done" and self._is_done_to_some(stream.kinds[number])
+        return _ALL if early else super().hides_in(stream)
+
+    def _is_done_to_some(self, kind: str) -> bool:
+        """Whether nothing but white space stands behind it: no rule tells, and to whoever trims that is the end."""
+        return kind != "whole" and not self.text.strip()
 
     def strike(self, event: Event) -> Iterator[Event]:
         yield Event(b"[DONE]" + self.text.encode(), event.due_s, "extra")

@@ -25,6 +25,7 @@ _A = {
 }
 _MEANT = {**dict.fromkeys(("yes", "on", "y", "true"), "true"), **dict.fromkeys(("no", "off", "n", "false"), "false")}
 _LONGEST_WORD = 60
+_LONGEST_LIST = 400
 
 
 def _describe(value: Any, raw: str | None) -> str:
@@ -71,7 +72,10 @@ def _quote(node: Node) -> str | None:
 def _say_enum(error: Any, node: Node) -> Said:
     known = [str(word) for word in error.validator_value]
     remedy = _ask(find_near(error.instance, known)) if isinstance(error.instance, str) else None
-    return f"expected one of {', '.join(known)}, got {_describe(error.instance, node.raw)}", remedy
+    listed = ", ".join(known)
+    if len(listed) > _LONGEST_LIST:
+        listed, remedy = f"{len(known)} names", remedy or "`mockserver list` shows them all"
+    return f"expected one of {listed}, got {_describe(error.instance, node.raw)}", remedy
 
 
 def _say_unknown(error: Any, _: Node) -> Said:

@@ -1,9 +1,8 @@
 """What a client may ask: the model of a chat-completion request, checked as the real API checks.
 
 `parse_request` turns the bytes of a body into a `ChatRequest` or raises `RequestError`; for no bytes does anything else
-escape. Order of the checks, as there: JSON, model, messages there at all, unknown parameters (only if strict), each
-parameter, combinations, the conversation as a whole. `parameters` and `messages` are tables in the terms of `rules`; the
-sentences are those of `wording`.
+escape. Order of the checks, as there: JSON, model, messages there at all, each parameter, combinations, the conversation as a
+whole. `parameters` and `messages` are tables in the terms of `rules`; the sentences are those of `wording`.
 """
 
 import json
@@ -17,7 +16,17 @@ import msgspec
 from mockserver.errors import RequestError
 from mockserver.request import wording
 from mockserver.request.messages import Message, check_conversation
-from mockserver.request.parameters import Body, check_known, check_parameters
+from mockserver.request.parameters import Body, check_parameters
+
+DEFAULT_BODY = msgspec.json.encode(
+    {
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "user", "content": "Hello"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+)
+"""What is asked where nobody says what: by a GET of a scenario's URL, by `mockserver show`."""
 
 MAX_DEPTH = 128
 """Arrays and objects within each other, at most; the schemas of tools are the deepest thing that people send."""
@@ -81,25 +90,21 @@ class OfferedTool(msgspec.Struct, frozen=True, kw_only=True):
     """Offered in the deprecated `functions`; a call goes into `function_call`."""
 
 
-def parse_request(
-    body: bytes, *, strict: bool = False, model: str | None = None, max_depth: int = MAX_DEPTH
-) -> ChatRequest:
+def parse_request(body: bytes, *, model: str | None = None) -> ChatRequest:
     """The request that the body holds.
 
-    `strict` refuses unknown parameters as the real API does; otherwise they are kept in `raw`, because SDKs for other
-    providers send their own. `model` stands in where the body names none, as in Azure's paths. Duplicate keys: the last
-    counts. A byte order mark, NaN, numbers beyond a double and lone surrogates are not JSON here.
+    Unknown parameters are kept in `raw`, because SDKs for other providers send their own. `model` stands in where the body
+    names none, as in Azure's paths. Duplicate keys: the last counts. A byte order mark, NaN, numbers beyond a double and lone
+    surrogates are not JSON here.
 
     Raises `RequestError` with the real API's words for anything it would refuse.
     """
-    raw = _decode(body, max_depth)
+    raw = _decode(body, MAX_DEPTH)
     named = _check_model(raw, model)
     if "messages" not in raw:
         raise wording.missing("messages")
     if raw["messages"] is None:
         raise wording.invalid_type("messages", "an array of objects", None)
-    if strict:
-        check_known(raw)
     check_parameters(raw)
     _check_json_mentioned(raw)
     check_conversation(raw["messages"])

@@ -218,17 +218,6 @@ def check_parameters(body: Body) -> None:
     _check_choice(body)
 
 
-def check_known(body: Body) -> None:
-    """Refuse a parameter that OpenAI's API does not have: what `strict` asks for."""
-    for param in body:
-        if param != "model" and param not in RULES:
-            raise wording.unknown(param)
-    options = body.get("stream_options")
-    for member in options if type(options) is dict else ():
-        if member not in ("include_usage", "include_obfuscation"):
-            raise wording.unknown(f"stream_options.{member}")
-
-
 def _check_choice(body: Body) -> None:
     """Hold that a tool or function chosen by name is one of those offered."""
     call = body.get("function_call")

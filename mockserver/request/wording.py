@@ -53,12 +53,6 @@ def missing(param: str) -> RequestError:
     return RequestError(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
 
 
-def unknown(param: str) -> RequestError:
-    """A parameter that the API does not know; only said where strictness was asked for."""
-    shown = show(param)
-    return RequestError(f"Unknown parameter: '{shown}'.", param=shown, code="unknown_parameter")
-
-
 def invalid_type(param: str, expected: str, value: Any) -> RequestError:
     """A value of the wrong JSON type; `expected` is a phrase such as `a boolean`."""
     came = _TYPE_NAMES[type(value)]

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from mockserver.faults import FAULTS, Fault
+from mockserver.faults.told import SHAPES
 from mockserver.place import Place
 from mockserver.shorthand import Duration, Size
 from mockserver.strategies.places import durations, event_refs, places
@@ -30,7 +31,7 @@ FAULT_OPTIONS: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
     "only": {"what": st.sampled_from(("done", "comments", "nothing"))},
     "error_event": {
         **_AT,
-        "shape": st.sampled_from(("object", "chunk", "flat", "named", "typed", "unframed", "plain_text", "bare_line")),
+        "shape": st.sampled_from(tuple(SHAPES)),
         "then": st.sampled_from(("end", "done", "close", "go_on")),
         "message": st.sampled_from(("Overloaded", "é")),
         "code": st.just("overloaded"),

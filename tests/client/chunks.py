@@ -112,3 +112,33 @@ chunks = st.fixed_dictionaries(
         "obfuscation": words,
     },
 )
+
+odd = values | st.sampled_from([-1, 1.5, "é", "QQ==", [[]], [{}], {"": {}}])
+"""Any JSON value."""
+
+
+def odd_object(*names: str, **of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """An object whose keys may be anything, but are now and then what they should be."""
+    return st.fixed_dictionaries({}, optional={**dict.fromkeys(names, odd), **of})
+
+
+odd_bodies = odd_object("name", "arguments", "input", "x")
+odd_pieces = odd_object("index", "id", "type", "x", function=odd | odd_bodies, custom=odd | odd_bodies)
+odd_deltas = odd_object(
+    "role", "refusal", "reasoning", "reasoning_content", "x", content=odd | st.lists(parts | odd, max_size=2)
+) | st.one_of(
+    odd_object(tool_calls=st.lists(odd | odd_pieces, max_size=3)),
+    odd_object(function_call=odd | odd_bodies),
+    odd_object(audio=odd | odd_object("id", "data", "transcript", "expires_at")),
+)
+odd_choices = odd_object("index", "finish_reason", "logprobs", "usage", "x", delta=odd_deltas, message=odd_deltas)
+odd_chunks = odd_deltas.map(chunk) | odd_object(
+    "id",
+    "created",
+    "model",
+    "service_tier",
+    "usage",
+    "x_groq",
+    "x",
+    choices=odd | st.lists(odd | odd_choices, max_size=2),
+)

@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from client.accumulate import Accumulator, accumulate
 from client.completion import Audio, Choice, Completion, Delta, FunctionCall
 from client.errors import MalformedError
-from client.textchunk import read_text_chunk
+from client.textchunk import TextChunk, decode_text_chunk
 from tests.client import chunks as make
 from tests.client.chunks import HEAD, chunk, text
 
@@ -272,6 +273,10 @@ SAME: dict[str, tuple[list[dict[str, Any]], Completion]] = {
         [chunk({"audio": {"data": "QQ=="}}), chunk({"audio": {"data": "Qg=="}}, "stop")],
         with_first(content="", audio=Audio(data="QUI=")),
     ),
+    "audio that is not even ASCII": (
+        [chunk({"audio": {"data": "YQ=="}}), chunk({"audio": {"data": "é"}}, "stop")],
+        with_first(content="", audio=Audio(data="YQ==é")),
+    ),
     "audio that is not base64": (
         [chunk({"audio": {"data": "?="}}), chunk({"audio": {"data": "Qg=="}}, "stop")],
         with_first(content="", audio=Audio(data="?=Qg==")),
@@ -306,6 +311,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "logprobs": ({"choices": [{"logprobs": 1}]}, "an object at choices[0].logprobs"),
     "function_call": (chunk({"function_call": "f"}), "an object at choices[0].delta.function_call"),
     "audio": (chunk({"audio": "a"}), "an object at choices[0].delta.audio"),
+    "audio's id": (chunk({"audio": {"id": 5}}), "a text at choices[0].delta.audio.id"),
+    "audio's data": (chunk({"audio": {"data": 5}}), "a text at choices[0].delta.audio.data"),
+    "audio's transcript": (chunk({"audio": {"transcript": {}}}), "a text at choices[0].delta.audio.transcript"),
     "usage": ({"usage": 5}, "an object at usage"),
     "usage of the choice": ({"choices": [{"usage": 5}]}, "an object at choices[0].usage"),
 }
@@ -426,14 +434,30 @@ def test_adding_after_a_merge_goes_on() -> None:
     )
 
 
+@given(st.lists(make.odd_chunks, max_size=2))
+def test_of_any_json_whatever_comes_a_completion_or_the_refusal_of_its_shape(chunks: list[dict[str, Any]]) -> None:
+    accumulator = Accumulator()
+    with contextlib.suppress(MalformedError):
+        for one in chunks:
+            accumulator.add(one)
+    assert msgspec.json.encode(accumulator.completion())
+
+
 # The short way for text chunks
+
+
+def read_short(data: str) -> TextChunk | None:
+    try:
+        return decode_text_chunk(data)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 @given(st.lists(make.chunks | make.words.map(text), max_size=8))
 def test_the_short_way_comes_to_the_same_as_the_general_one(chunks: list[dict[str, Any]]) -> None:
     accumulator = Accumulator()
     for one in chunks:
-        short = read_text_chunk(msgspec.json.encode(one).decode())
+        short = read_short(msgspec.json.encode(one).decode())
         delta = accumulator.add_text(short) if short is not None else None
         if delta is None:
             accumulator.add(one)
@@ -445,17 +469,25 @@ def test_the_short_way_comes_to_the_same_as_the_general_one(chunks: list[dict[st
 
 def test_the_short_way_is_taken_by_plain_text_once_the_stream_is_known() -> None:
     accumulator = Accumulator()
-    short = read_text_chunk(msgspec.json.encode(text("a")).decode())
+    short = read_short(msgspec.json.encode(text("a")).decode())
     assert short is not None
     assert accumulator.add_text(short) is None
     accumulator.add(PLAIN[0])
     assert accumulator.add_text(short) == Delta(0, "a", raw={"content": "a"})
 
 
+def test_the_short_way_is_taken_though_the_head_says_null_where_others_say_something() -> None:
+    first = {**PLAIN[0], "service_tier": "default", "system_fingerprint": None}
+    accumulator = single(first)
+    short = read_short(msgspec.json.encode({**text("a"), "system_fingerprint": None}).decode())
+    assert short is not None
+    assert accumulator.add_text(short) == Delta(0, "a", raw={"content": "a"})
+
+
 @pytest.mark.parametrize("news", [{"service_tier": "flex"}, {"system_fingerprint": "fp"}])
 def test_the_short_way_is_not_taken_where_something_new_is_told(news: dict[str, str]) -> None:
     accumulator = single(PLAIN[0])
-    short = read_text_chunk(msgspec.json.encode({**text("a"), **news}).decode())
+    short = read_short(msgspec.json.encode({**text("a"), **news}).decode())
     assert short is not None
     assert accumulator.add_text(short) is None
     assert accumulator.chunk_count == 1
@@ -465,4 +497,4 @@ def test_the_short_way_is_not_taken_where_something_new_is_told(news: dict[str, 
     "data", ["", "{}", "[DONE]", "[" * 100_000, '{"id":"c"', msgspec.json.encode(chunk(finish="stop")).decode()]
 )
 def test_anything_else_is_no_text_chunk(data: str) -> None:
-    assert read_text_chunk(data) is None
+    assert read_short(data) is None

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import openai
@@ -19,7 +19,7 @@ from tests.client.bodies import DONE, HEL, HELLO, LO, ROLE, STOP, USAGE, USAGE_C
 from tests.client.catalogue import ERROR, PIECES, TOOL, called
 from tests.client.chunks import call, chunk, text
 from tests.client.conftest import Serve
-from tests.client.wire import CLOSE, HOLD, streamed
+from tests.client.wire import CLOSE, HOLD, streamed, whole
 
 SDK_MAJOR = int(openai.__version__.partition(".")[0])
 ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
@@ -120,6 +120,33 @@ def test_what_the_sdk_raises_is_told_with_what_had_come(
     assert caught.value.completion.content == "Hel"
     if isinstance(caught.value, ReportedError):
         assert caught.value.error == ERROR
+
+
+REFUSALS: dict[str, tuple[bytes, dict[str, Any]]] = {
+    "an error object": (b'{"error":{"message":"slow down","code":"rate"}}', {"message": "slow down", "code": "rate"}),
+    "a detail": (b'{"detail":"slow down"}', {"detail": "slow down"}),
+    "a page": (b"<html>slow down", {}),
+    "a list": (b'[{"error":{"message":"slow down"}}]', {"message": "slow down"}),
+    "no more than a status": (b"", {}),
+}
+
+
+@pytest.mark.parametrize("row", REFUSALS.values(), ids=REFUSALS.keys())
+def test_of_a_refusal_that_the_sdk_raises_nothing_is_lost(row: tuple[bytes, dict[str, Any]], serve: Serve) -> None:
+    """A generator that asks only when it is read is refused only then."""
+    body, error = row
+    server = serve(whole(body, "429 Too Many Requests", retry_after="7", X_Limit="tokens"))
+    with openai.OpenAI(base_url=server.base_url, api_key="k", max_retries=0) as client:
+
+        def ask() -> Iterator[Any]:
+            yield from client.chat.completions.create(**ASKED)
+
+        with pytest.raises(RefusedError, match="RateLimitError") as caught:
+            collect(ask())
+    assert (caught.value.status, caught.value.retry_after_s) == (429, 7.0)
+    assert caught.value.headers["x-limit"] == "tokens"
+    assert caught.value.body == body.decode()
+    assert caught.value.error == error
 
 
 @pytest.mark.anyio
@@ -263,6 +290,25 @@ class APIStatusError(Exception):
     """Named as the SDK's."""
 
     status_code = 503
+
+
+class UnreadResponse:
+    """Of a streamed answer, whose body nobody has read."""
+
+    headers: Mapping[str, str] = {"Retry-After-Ms": "1500"}
+
+    @property
+    def text(self) -> str:
+        raise RuntimeError("not read")
+
+
+def test_a_refusal_whose_body_was_not_read_keeps_its_headers() -> None:
+    error = APIStatusError("s")
+    error.response = UnreadResponse()  # type: ignore[attr-defined]
+    with pytest.raises(RefusedError) as caught:
+        collect(Stream([HEL], error))
+    assert (caught.value.retry_after_s, caught.value.body) == (1.5, "")
+    assert caught.value.headers == {"retry-after-ms": "1500"}
 
 
 class ConnectError(Exception):

@@ -52,6 +52,35 @@ def test_deltas_before_an_error_are_given_first() -> None:
     assert error.completion == reader.completion
 
 
+@pytest.mark.parametrize("told", [b'{"detail":"boom"}', b'[{"error":{"message":"boom"}}]'])
+def test_an_error_in_a_detail_or_a_list_is_told_though_the_rest_of_the_stream_follows(told: bytes) -> None:
+    given, error = read_to_error(ChatReader(), events(HEL) + b"data: " + told + b"\n\n" + events(LO, STOP) + DONE)
+    assert given == ["Hel"]
+    assert isinstance(error, ReportedError)
+    assert "in an event: boom" in str(error)
+
+
+def test_a_list_without_an_error_is_no_chunk() -> None:
+    _, error = read_to_error(ChatReader(), events(HEL) + b"data: [1]\n\n")
+    assert isinstance(error, MalformedError)
+
+
+@pytest.mark.parametrize("told", [b'{"error":{"message":"boom"}}', b'{"error":"boom","x":1}', b'[{"error":"boom"}]'])
+def test_an_error_in_an_event_of_any_name_is_told(told: bytes) -> None:
+    given, error = read_to_error(ChatReader(), events(HEL) + b"event: failure\ndata: " + told + b"\n\n" + DONE)
+    assert given == ["Hel"]
+    assert isinstance(error, ReportedError)
+    assert "in an event named 'failure': boom" in str(error)
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"error":null}', b'{"error":{}}', b'{"message":"half way","status":"ok"}', b'{"detail":"x"}', b"[5]"]
+)
+def test_a_named_event_that_tells_no_error_in_so_many_words_is_skipped(data: bytes) -> None:
+    reader, _ = read(b"event: progress\ndata: " + data + b"\n\n" + HELLO)
+    assert reader.completion.content == "Hello"
+
+
 def test_an_unframed_error_ends_the_reply_where_it_stands() -> None:
     given, error = read_to_error(ChatReader(), events(HEL) + json({"error": ERROR}) + b"\n\n" + events(LO) + DONE)
     assert given == ["Hel"]
@@ -222,6 +251,7 @@ def test_a_whole_reply_without_a_token_has_no_first_one() -> None:
         (b"[]", MalformedError, "a chat.completion object"),
         (HELLO, MalformedError, "a chat.completion object"),
         (json({"error": ERROR}), ReportedError, "in place of a completion: boom"),
+        (json([{"error": ERROR}]), ReportedError, "in place of a completion: boom"),
         (json({"choices": []}), TruncatedError, "a chunk with a choice"),
         (
             json(
@@ -252,6 +282,12 @@ def test_a_body_of_the_wrong_type_with_a_wrong_shape_is_only_shown() -> None:
     error = ChatReader().explain_body(b'{"choices":5}', "application/json")
     assert isinstance(error, NotAStreamError)
     assert error.completion == ChatReader().completion
+
+
+def test_an_error_in_a_list_as_a_body_of_the_wrong_type_is_told() -> None:
+    error = ChatReader().explain_body(json([{"error": ERROR}]), "application/json")
+    assert isinstance(error, ReportedError)
+    assert error.error == ERROR
 
 
 # Any stream, in any pieces

@@ -25,9 +25,13 @@ ERROR = {"message": "boom", "type": "server_error", "code": 500}
         ({"error_type": "x"}, {"error_type": "x"}),
         ({"message": "boom", "code": 500}, {"message": "boom", "code": 500}),
         ({"detail": "boom", "status": 500}, {"detail": "boom", "status": 500}),
+        ({"detail": "boom"}, {"detail": "boom"}),
+        ([{"error": ERROR}], ERROR),
+        ([{"error": {}}], {}),
+        ([5, {"type": "ping"}, {"detail": "boom"}, {"error": ERROR}], {"detail": "boom"}),
     ],
 )
-def test_every_known_shape_of_an_error_is_found(value: dict[str, Any], error: dict[str, Any]) -> None:
+def test_every_known_shape_of_an_error_is_found(value: object, error: dict[str, Any]) -> None:
     assert find_report(value) == error
 
 
@@ -45,9 +49,16 @@ def test_every_known_shape_of_an_error_is_found(value: dict[str, Any], error: di
         {"message": "still here"},
         {"code": 200, "message": None},
         {"object": "chat.completion.chunk"},
+        {"detail": None},
+        {"detail": {"step": 1}},
+        {"choices": [], "detail": "x"},
+        [],
+        [{"type": "ping"}, [{"error": ERROR}], "error"],
+        "error",
+        None,
     ],
 )
-def test_what_tells_no_error_is_left_alone(value: dict[str, Any]) -> None:
+def test_what_tells_no_error_is_left_alone(value: object) -> None:
     assert find_report(value) is None
 
 

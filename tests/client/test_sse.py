@@ -195,6 +195,25 @@ def test_a_line_at_its_bound_is_read() -> None:
     assert Reading([b"data: xxxx\n\n"], max_line_bytes=10).events == [Event("xxxx")]
 
 
+def test_a_read_of_one_event_keeps_the_bounds() -> None:
+    parser = Parser(max_line_bytes=10)
+    assert parser.feed(b"data: abcd\n\n") == [Event("abcd")]
+    assert parser.feed(b"data: abcd\n\n") == [Event("abcd")]
+    with pytest.raises(TooLargeError):
+        parser.feed(b"data: abcde\n\n")
+
+
+@pytest.mark.parametrize(
+    "odd", [b"data: a\rid: 1\n\n", b"data: a\r\n\r\n", b"data: a\n:", b"data: a\n ", b"data: \n\n"]
+)
+def test_a_read_that_looks_like_one_event_is_read_for_what_it_is(odd: bytes) -> None:
+    event = b"data: 1\n\n"
+    parser, whole = Parser(), Parser()
+    pieces = [parser.feed(piece) for piece in (event, odd, event)]
+    assert [event for piece in pieces for event in piece] == whole.feed(event + odd + event)
+    assert parser.last_event_id == whole.last_event_id
+
+
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_an_event_over_its_bound_is_refused_even_in_short_lines(size: int) -> None:
     wire = b"data: x\n" * 100
@@ -225,6 +244,14 @@ def test_events_before_a_fault_are_returned_first_and_the_fault_is_raised_next()
         parser.end()
 
 
+def test_after_a_fault_no_event_is_read_however_plain() -> None:
+    parser = Parser(max_line_bytes=10)
+    with pytest.raises(TooLargeError):
+        parser.feed(b"x" * 11 + b"\n")
+    with pytest.raises(TooLargeError):
+        parser.feed(b"data: a\n\n")
+
+
 def test_after_a_fault_nothing_is_held() -> None:
     parser = Parser(max_line_bytes=10)
     with pytest.raises(TooLargeError):
@@ -252,8 +279,29 @@ def feed_for_ever(parser: Parser, first: bytes, piece: bytes) -> None:
         parser.feed(piece)
 
 
+@pytest.mark.parametrize("first", [b"", b"\xef", b"\xef\xbb", b"\xef\xbb\xbf", b"\n", b"data: 0\n\n"])
+def test_a_bom_after_a_read_of_one_event_is_text(first: bytes) -> None:
+    event, late = b"data: 1\n\n", b"\xef\xbb\xbfdata: 2\n\n"
+    parser, whole = Parser(), Parser()
+    pieces = [parser.feed(piece) for piece in (first, event, late, event)]
+    assert [event for piece in pieces for event in piece] == whole.feed(first + event + late + event)
+    assert parser.event_count == whole.event_count
+
+
+@pytest.mark.parametrize(
+    "begun", [b"data: 0\n", b"event: named\n", b"id: 7\n", b": comment\n", b"data: 0", b"\r", b"data: 0\r"]
+)
+def test_a_read_of_one_event_belongs_to_what_was_begun_before_it(begun: bytes) -> None:
+    event = b"data: 1\n\n"
+    parser, whole = Parser(), Parser()
+    pieces = [parser.feed(piece) for piece in (event, begun, event, event)]
+    assert [event for piece in pieces for event in piece] == whole.feed(event + begun + event + event)
+    assert (parser.event_count, parser.last_event_id) == (whole.event_count, whole.last_event_id)
+
+
 def test_a_parser_that_was_told_the_end_is_not_fed_again() -> None:
     parser = Parser()
+    parser.feed(b"data: a\n\n")
     parser.end()
     with pytest.raises(RuntimeError, match="new Parser"):
         parser.feed(b"data: a\n\n")

@@ -180,6 +180,23 @@ ROWS: dict[str, tuple[list[dict[str, Any]], tuple[ToolCall, ...]]] = {
         ],
         (ToolCall("t1", "get_weather", "{}"), TWO[1]),
     ),
+    "name in two parts, one call": (
+        [
+            call(index=0, id="t1", name="get_"),
+            call(index=0, name="weather"),
+            call(index=0, arguments="{}"),
+        ],
+        (ToolCall("t1", "get_weather", "{}"),),
+    ),
+    "name in two parts, index all zero": (
+        [
+            call(index=0, id="t1", name="get_"),
+            call(index=0, name="weather", arguments="{}"),
+            call(index=0, id="t2", name="g", arguments='{"b"'),
+            call(index=0, arguments=":2}"),
+        ],
+        (ToolCall("t1", "get_weather", "{}"), TWO[1]),
+    ),
     "type late or missing": (
         [call(index=0, id="t1", name="f", arguments='{"a"'), call(index=0, type="function", arguments=":1}")],
         ONE,

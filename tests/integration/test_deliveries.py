@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from mockserver.cli import main
-from mockserver.cli.show import DEFAULT_REQUEST
 from mockserver.clock import RealClock
 from mockserver.faults import FAULTS
 from mockserver.journal import MAX_PLAYED, Exchange
 from mockserver.plan import Terms, plan_turn
+from mockserver.request import DEFAULT_BODY
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer
 from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write
@@ -539,6 +539,6 @@ def test_show_writes_the_very_body_that_the_server_sends(
     sent = {"name": "shown", "reply": REPLY, "delivery": {**delivery, "http": {"transfer": "close"}}}
     with MockServer(sent, clock=SteadyClock(), seed=5) as server:
         with RawClient(server) as client:
-            client.send(render_request(DEFAULT_REQUEST))
+            client.send(render_request(DEFAULT_BODY))
             assert client.read_to_end() == "FIN"
         assert client.received.partition(b"\r\n\r\n")[2] == shown

@@ -277,6 +277,27 @@ def test_scenarios_by_url_header_and_model(server: MockServer) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["p%41", "%", "a+b", "a&b=c", "été", "Привет", '"quoted"', "a;b"])
+def test_any_name_that_a_scenario_may_have_can_be_named_by_its_url(server: MockServer, name: str) -> None:
+    server.reply("chosen", name=name, match={"model": "nothing"})
+    with RawClient(server) as client:
+        path = server.scenario_url(name).removeprefix(server.url) + "/chat/completions"
+        assert client.ask(chat(), path=path).content == "chosen"
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("été", "utf-8"), ("Привет", "utf-8"), ("été", "latin-1"), ("p%41", "utf-8")]
+)
+def test_a_name_in_the_header_may_be_utf_8_or_latin_1(server: MockServer, name: str, encoding: str) -> None:
+    server.reply("chosen", name=name, match={"model": "nothing"})
+    with RawClient(server) as client:
+        assert client.ask(chat(), x_mock_scenario=name.encode(encoding).decode("latin-1")).content == "chosen"
+        unknown = client.ask(chat(), x_mock_scenario=f"{name}?".encode(encoding).decode("latin-1")).json
+        assert unknown["error"]["message"].startswith(
+            f"The scenario {f'{name}?'!r}, named by the header x-mock-scenario, does"
+        )
+
+
 def test_without_a_scenario_it_answers_and_streamed_or_not_the_answer_is_the_same() -> None:
     with MockServer() as server, RawClient(server) as client:
         whole = client.ask(chat("Why is the sky blue?", stream=False)).content

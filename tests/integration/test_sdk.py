@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from mockserver.clock import JumpClock
 from mockserver.reply import Reply
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer
@@ -333,6 +334,16 @@ def test_models_are_listed_and_unknown_ones_refused_where_there_is_a_list() -> N
             assert client.chat.completions.create(model=model, messages=USER).model == model
 
 
+def test_the_name_of_any_scenario_is_a_known_model_also_where_another_one_is_chosen_by_path_or_header() -> None:
+    scenarios = [{"name": "one", "reply": "one"}, {"name": "other", "reply": "other"}]
+    with MockServer(*scenarios, models=["mine"]) as server, RawClient(server) as client:
+        body = chat(model="one", stream=False)
+        assert client.ask(body, path="/scenarios/other/v1/chat/completions").content == "other"
+        assert client.ask(body, x_mock_scenario="other").content == "other"
+        unknown = client.ask(chat(model="two"), path="/scenarios/other/v1/chat/completions")
+        assert (unknown.status, unknown.json["error"]["code"]) == (404, "model_not_found")
+
+
 @pytest.mark.parametrize("options", [{}, {"azure_deployment": "my-deployment"}])
 def test_azures_client(options: dict[str, Any]) -> None:
     with MockServer(api_key="azure-key", strict=True) as server:
@@ -353,6 +364,13 @@ def test_azures_path_names_the_model_where_the_body_does_not(server: MockServer)
         answer = client.ask(body, path="/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21")
     assert answer.content == "Hello"
     assert answer.json["model"] == "my-deployment"
+
+
+def test_one_body_to_two_of_azures_deployments_is_answered_by_each_with_its_own_model() -> None:
+    asked = ["one", "other"] * 3  # often enough for an answer that is kept
+    with MockServer({"name": "any", "reply": "Hello"}, clock=JumpClock()) as server, RawClient(server) as client:
+        answers = [client.ask({"messages": USER}, path=f"/openai/deployments/{to}/chat/completions") for to in asked]
+    assert [answer.json["model"] for answer in answers] == asked
 
 
 def test_a_stream_that_is_closed_early_is_noticed_and_the_client_goes_on(

@@ -4,10 +4,11 @@ import pytest
 
 from mockserver.access import WHY_CHARACTERS, describe_exchange, make_noted_app
 from mockserver.address import server_url
-from mockserver.journal import Exchange
+from mockserver.clock import JumpClock
+from mockserver.journal import MAX_PLAYED, Exchange
 from mockserver.loop import LoopThread, listen
 from mockserver.request import parse_request
-from mockserver.server import build_service
+from mockserver.server import MockServer, build_service
 from tests.support import RawClient, chat, render_request, wait_until
 
 
@@ -22,12 +23,22 @@ STREAM = parse_request(b'{"model": "gpt-4o", "messages": [{"role": "user", "cont
 
 
 def test_a_line_says_what_was_asked_who_answered_and_why_the_status_the_end_the_bytes_and_the_time() -> None:
-    made = exchange(chat=STREAM, scenario="paced", why="first match", status=200, ended="complete")
-    made.note_write(0.0, 0.1, 1000)
-    made.note_write(0.2, 0.25, 234)
+    made = exchange(
+        chat=STREAM, scenario="paced", why="first match", status=200, ended="complete", bytes_sent=1234, ended_s=0.25
+    )
     assert describe_exchange(made) == (
         "POST /v1/chat/completions (gpt-4o, stream) -> 200 by paced (first match): complete, 1,234 bytes in 0.250 s"
     )
+
+
+def test_the_time_is_that_of_the_whole_answer_also_where_not_all_its_writes_are_kept() -> None:
+    tokens = MAX_PLAYED + 501
+    scenario = {"name": "long", "reply": {"pieces": ["a"] * tokens}, "timing": {"itl": "1ms"}}
+    with MockServer(scenario, clock=JumpClock()) as server, RawClient(server) as client:
+        assert client.ask(chat()).content == "a" * tokens
+        [made] = server.requests
+        wait_until(lambda: made.ended_s)
+    assert describe_exchange(made).endswith(" in 1.500 s")
 
 
 def test_what_no_scenario_answered_is_said_with_every_reason() -> None:
@@ -97,3 +108,18 @@ def test_every_exchange_of_the_journal_is_noted_once_it_has_ended() -> None:
     assert [asked.status for asked in noted] == [200, 400, 0, 200]
     assert noted[-1].ended in ("client left (stopped)", "stopped")
     assert noted == list(service.journal)
+
+
+def test_where_nobody_can_read_the_journal_only_what_is_being_answered_is_kept() -> None:
+    noted: list[Exchange] = []
+    service = build_service()
+    listener = listen("127.0.0.1", 0)
+    thread = LoopThread(make_noted_app(service, noted.append, keep=1), listener)
+    try:
+        with RawClient(server_url(*listener.getsockname()[:2])) as client:
+            for _ in range(3):
+                assert client.ask(chat()).status == 200
+        wait_until(lambda: len(noted) == 3)
+    finally:
+        thread.stop()
+    assert list(service.journal) == noted[-1:]

@@ -13,12 +13,13 @@ from mockserver.dialects import Dialect, load_dialect, load_dialects, resolve_di
 from mockserver.edits import Insert
 from mockserver.errors import ScenarioError
 from mockserver.ids import Ids, make_id, shape_id
+from mockserver.loading import read_scenario
 from mockserver.outcome import compare, expect
 from mockserver.place import EventRef
 from mockserver.plan import Terms, plan_turn
 from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.reply import Reply, ToolCall
-from mockserver.scenario import Delivery, Scenario, convert
+from mockserver.scenario import Delivery, Scenario, convert, scenario_file_schema
 from mockserver.sse import Framing, Lines
 from mockserver.steps import Head, Write
 from mockserver.stream import Stream
@@ -296,6 +297,13 @@ def test_a_delivery_adds_to_its_dialect_and_says_the_rest_in_its_place() -> None
     assert (both.ids, both.http, both.group) == (base.ids, base.http, (2, 3))
 
 
+def test_over_a_dialect_that_groups_tokens_a_list_says_that_each_has_a_chunk() -> None:
+    assert resolve_dialect(Delivery(dialect="gemini", group=1)).group == load_dialect("gemini").delivery.group == 12
+    assert resolve_dialect(Delivery(dialect="gemini", group=(1,))).group == (1,)
+    described = scenario_file_schema()["$defs"]["Delivery"]["properties"]["dialect"]["description"]
+    assert "a value that is the default says nothing" in described
+
+
 def test_a_list_that_is_one_value_is_replaced_and_headers_are_merged() -> None:
     own = {"dialect": "vllm", "json": {"key_order": ["a"]}, "http": {"headers": {"x": "y", "openai-version": "1"}}}
     both = resolve_dialect(convert(own, Delivery))
@@ -315,8 +323,8 @@ def test_a_dialect_names_no_other_dialect() -> None:
 
 
 def test_a_dialect_that_is_not_there_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(ScenarioError, match="unknown dialect 'azur'; did you mean 'azure'"):
-        convert({"dialect": "azur"}, Delivery)
+    with pytest.raises(ScenarioError, match=r"dialect: expected one of .*, got 'azur' \(did you mean 'azure'\?\)"):
+        read_scenario({"name": "a", "delivery": {"dialect": "azur"}})
 
 
 # Ids

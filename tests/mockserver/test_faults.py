@@ -287,6 +287,7 @@ def test_the_verdict_on_a_cut_depends_on_what_had_been_seen_not_on_how_the_place
         (Drop(), "either"), (Drop(event=EventRef("usage")), "same"), (Drop(event=EventRef(7)), "same"),
         (Swap(), "either"), (Swap(event=EventRef("done")), "same"),
         (DoneSuffix(), "error"), (DoneSuffix(event=EventRef("done")), "either"),
+        (DoneSuffix(text=" \n"), "either"), (DoneSuffix(text=" ", event=EventRef("done")), "either"),
         (AfterDone(), "same"), (Only(), "error"), (Only(what="done"), "error"), (Only(what="comments"), "error"),
         (ToldError(), "error"), (ToldError(at=Place("after_finish")), "error"), (ToldError(at=Place("after_done")), "either"),
         (ToldError(at=Place("before_reply"), then="go_on"), "error"), (ToldError(shape="bare_line"), "error"),
@@ -321,6 +322,9 @@ def test_without_a_stream_at_hand_the_verdict_is_that_on_a_long_one() -> None:
     assert Duplicate().hides == ("content", "tool_calls", "refusal", "reasoning", "finish_reason", "usage", "tool_ids")
     assert Close(at=Place("after_finish")).hides == ("usage",)
     assert BadJson().hides == ()
+    assert DoneSuffix(text=" ").hides == Duplicate().hides
+    assert DoneSuffix(text=" ", event=EventRef("done")).hides == ("usage",)
+    assert DoneSuffix().hides_in(landmarks()) == DoneSuffix(text=" ", event=EventRef(99)).hides_in(landmarks()) == ()
 
 
 def test_what_a_cut_keeps_back_is_hidden() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockserver.errors import ScenarioError
 from mockserver.http import (
     CORS_HEADERS,
     Coding,
@@ -23,6 +24,7 @@ from mockserver.http import (
     offers,
     render_head,
 )
+from mockserver.scenario import convert
 from mockserver.shorthand import Size, decode_shorthand
 from mockserver.sse import SLICE_BYTES, Slice
 
@@ -318,6 +320,7 @@ def test_what_can_go_over_the_wire_is_accepted(values: dict[str, Any]) -> None:
     msgspec.convert(values, Http, dec_hook=decode_shorthand)
 
 
+A_NAME = "expected a header's name of letters, digits and !#$%&'*+-.^_`|~"
 BAD_NAMES = ["", "a b", "a:b", "ä", "a\r\nb", "a\n", "(a)", "日", '"a"', "\x00"]
 BAD_VALUES = ["a\r\nX-Evil: 1", "a\nb", "a\r", "\x00", "日本", "\x7f", "a\x1b[0m", "\u2028"]
 
@@ -331,6 +334,22 @@ def test_a_name_that_is_no_token_is_refused(name: str) -> None:
     ):
         with pytest.raises(msgspec.ValidationError, match="expected a header's name"):
             msgspec.convert(values, kind)
+
+
+def test_every_mistake_of_a_message_is_told_at_once() -> None:
+    wrong = {"chunk_size": 0, "chunk_extension": "a", "headers": {"X y": "a\nb", "X Y": "c"}, "trailers": {"": "x"}}
+    with pytest.raises(ScenarioError, match=r"^chunk_size: ") as raised:
+        convert(wrong, Http)
+    assert str(raised.value).split("; ") == [
+        "chunk_size: expected 1 byte to 1 MiB, got 0",
+        "chunk_extension: expected ;name or ;name=value, got 'a'",
+        f"headers: {A_NAME}, got 'X y'",
+        r"headers: X y: expected a value of printable Latin-1 characters, got 'a\nb'",
+        f"headers: {A_NAME}, got 'X Y'",
+        "headers: X y and X Y are one header",
+        "give it once, with a list of its values",
+        f"trailers: {A_NAME}, got ''",
+    ]
 
 
 @pytest.mark.parametrize("value", BAD_VALUES)

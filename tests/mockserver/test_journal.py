@@ -36,6 +36,33 @@ def test_the_oldest_go_first_and_numbers_go_on(keep: int, count: int) -> None:
     assert len(journal) == min(keep, count)
 
 
+@given(st.integers(1, 100), st.integers(1, 8), st.lists(st.integers(0, 60), max_size=40))
+def test_the_bodies_that_are_kept_are_bounded_and_the_newest_exchange_stays(
+    keep_bytes: int, keep: int, sizes: list[int]
+) -> None:
+    journal = Journal(keep, keep_bytes)
+    for number, size in enumerate(sizes, 1):
+        exchange = journal.open(0.0, "POST", "/", {})
+        journal.keep_body(exchange, bytes(size))
+        kept = list(journal)
+        assert [e.number for e in kept] == list(range(number - len(kept) + 1, number + 1))
+        assert exchange.raw_body == bytes(size)
+        assert len(kept) == 1 or sum(len(e.raw_body) for e in kept) <= keep_bytes
+        if sum(sizes[:number]) <= keep_bytes:
+            assert len(kept) == min(number, keep), "nothing goes that there is room for"
+
+
+def test_a_body_that_comes_when_its_exchange_was_forgotten_takes_no_room_for_long() -> None:
+    journal = Journal(keep_bytes=100)
+    late = journal.open(0.0, "POST", "/", {})
+    journal.clear()
+    for _ in range(10):
+        journal.keep_body(late, bytes(90))
+    for _ in range(4):
+        journal.keep_body(journal.open(0.0, "POST", "/", {}), bytes(20))
+    assert len(journal) == 4
+
+
 def test_who_reads_is_not_disturbed_by_what_arrives() -> None:
     journal = Journal()
     open_some(journal, 2)
@@ -146,3 +173,14 @@ def test_what_was_sent_early_is_not_late() -> None:
     one = exchange()
     one.note_write(5.0, 1.0, 1)
     assert one.late_s == 0.0
+
+
+def test_several_send_calls_are_entered_as_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mockserver.journal.MAX_PLAYED", 4)
+    one, other = exchange(), exchange()
+    for due_s, at_s, sizes in (([0.0, 0.1], [0.5, 0.6], [1, 2]), ([0.2, 0.3, 0.4], [0.7, 0.7, 1.2], [3, 4, 5])):
+        one.note_writes(due_s, at_s, sizes)
+        for call in zip(due_s, at_s, sizes, strict=True):
+            other.note_write(*call)
+    assert one == other
+    assert len(one.played) == 4

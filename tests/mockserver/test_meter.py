@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mockserver.clock import JumpClock
 from mockserver.meter import CLASSES, LATENESS_BOUNDS_S, WARN_EVERY_S, Meter
-from mockserver.playback import Player
+from mockserver.player import Player
 from mockserver.steps import End, Step, Write
 from tests.mockserver.wire import Wire, new_exchange
 
@@ -107,3 +107,14 @@ async def test_an_event_in_several_writes_is_counted_once_and_joined_ones_each()
     assert (await play(cut, Wire(JumpClock()))).events == 2
     joined: list[Step] = [Write(0.0, b"abc", event=2), Write(0.0, b"tail"), End(0.0)]
     assert (await play(joined, Wire(JumpClock()))).events == 3
+
+
+@given(st.floats(0, 1), st.lists(st.sampled_from([0.0, 0.0001, 0.0003, 0.06]), min_size=1, max_size=9))
+def test_writes_counted_together_count_as_one_after_the_other(free_s: float, late_s: list[float]) -> None:
+    at_s = [free_s + passed for passed in itertools.accumulate(late_s)]
+    one, other = Meter(JumpClock(), 0.05), Meter(JumpClock(), 0.05)
+    one.note_writes(free_s, at_s)
+    for before_s, moment_s in itertools.pairwise([free_s, *at_s]):
+        other.note_write(moment_s - before_s)
+    assert one.lateness == other.lateness
+    assert one.late_sum_s == pytest.approx(other.late_sum_s)

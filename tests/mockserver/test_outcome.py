@@ -1,13 +1,21 @@
 """The oracle: what of reply, request and delivery decides what a right consumer must report, and how reports are compared."""
 
+from base64 import b64encode
+from itertools import islice
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from mockserver.edits import Insert, Raw
 from mockserver.outcome import ANY, Expected, compare, expect
+from mockserver.place import EventRef
 from mockserver.quirks.quirk import Right
+from mockserver.scenario import Delivery
+from mockserver.steps import Step
+from mockserver.strategies.faults import faults
+from mockserver.stream import Stream
 from tests.mockserver.plans import CONTENT, make_plan
 
 TEXT_USAGE = '{"choices":[],"usage": {"prompt_tokens":1}}'
@@ -21,6 +29,17 @@ VERDICTS: list[tuple[dict[str, Any], Right, tuple[str, ...]]] = [
     ({"http": {"status": 103}}, "error", ("status 103",)),
     ({"http": {"status": 304}}, "error", ("status 304",)),
     ({"http": {"status": 500}}, "error", ("status 500",)),
+    ({"http": {"headers": {"X-Extra": "a", "Content-Type": "text/event-stream"}}}, "same", ()),
+    ({"http": {"headers": {"Content-Length": "5"}, "transfer": "length"}}, "either", ("the header Content-Length",)),
+    ({"http": {"headers": {"content-encoding": "gzip"}}}, "either", ("the header content-encoding",)),
+    ({"http": {"headers": {"Content-Encoding": None}, "coding": "gzip"}}, "either", ("the header Content-Encoding",)),
+    (
+        {"http": {"headers": {"Transfer-Encoding": "chunked"}, "transfer": "close"}},
+        "either",
+        ("the header Transfer-Encoding",),
+    ),
+    ({"http": {"headers": {"Content-Length": "5"}, "status": 500}}, "error", ("status 500",)),
+    ({"http": {"headers": {"Content-Length": "5"}}, "right": "error"}, "error", ()),
     ({"quirks": ["usage-missing"]}, "same", ()),
     ({"quirks": ["finish-chunk-missing"]}, "either", ("finish-chunk-missing",)),
     ({"quirks": ["tool-index-missing"]}, "same", ()),
@@ -45,10 +64,14 @@ def test_the_verdict_is_the_gravest_of_all_that_the_delivery_does(
     assert (expected.right, expected.because) == (right, because)
 
 
-def expected_of(delivery: dict[str, Any], **request: Any) -> Expected:
+def stream_of(delivery: Delivery | dict[str, Any], **request: Any) -> Stream:
     stream = make_plan(delivery=delivery, **request).stream
     assert stream is not None
-    return expect(stream)
+    return stream
+
+
+def expected_of(delivery: Delivery | dict[str, Any], **request: Any) -> Expected:
+    return expect(stream_of(delivery, **request))
 
 
 HIDDEN: list[tuple[dict[str, Any], set[str]]] = [
@@ -113,6 +136,29 @@ def test_where_no_consumer_can_know_the_text_it_is_the_replys_or_what_the_events
     expected = expected_of({"faults": [{"fault": "duplicate", "event": 2}]})
     assert expected.right == "either"
     assert [reading["content"] for reading in expected.readings] == [CONTENT, "Hello lo né🙂"]
+
+
+RAW_EVENTS = tuple(event.data.decode() for event in stream_of({}).events())
+RAW_BODY = b"".join(piece.data for piece in stream_of({}).body())
+RAWS = st.sampled_from([Raw(events=RAW_EVENTS), Raw(body=RAW_BODY.decode()), Raw(base64=b64encode(RAW_BODY).decode())])
+BLAMED = st.builds(
+    lambda fault: {"faults": (fault,)},
+    faults(["bad_json", "half_event", "only", "error_event", "many_chunks", "truncate", "reset", "other_body"]),
+) | st.builds(lambda at: {"inserts": (Insert(before=EventRef(at), data="x", right="error"),)}, st.integers(0, 7))
+
+
+@given(st.none() | RAWS, BLAMED)
+def test_what_the_oracle_blames_is_in_the_bytes(raw: Raw | None, blamed: dict[str, Any]) -> None:
+    try:
+        delivery = Delivery(raw=raw, **blamed)
+    except ValueError:  # would do nothing, and is refused
+        reject()
+    if expected_of(delivery).because:
+        assert sent(delivery) != sent(Delivery(raw=raw))
+
+
+def sent(delivery: Delivery) -> list[Step]:
+    return list(islice(make_plan(delivery=delivery), 50))
 
 
 # Comparing

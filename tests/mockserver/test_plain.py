@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mockserver import molds
 from mockserver.http import Http, Interim
 from mockserver.plain import MAX_PIECE
 from mockserver.plan import Plan, Terms, plan_turn
@@ -120,3 +121,38 @@ def test_what_is_not_plain_goes_the_long_way(delivery: Delivery, more: dict[str,
 def test_a_token_that_may_be_cut_in_slices_goes_the_long_way() -> None:
     made = plan(Reply(pieces=("x" * (MAX_PIECE + 1),)), ask(stream=True))
     assert list(made.in_short()) == list(made)
+
+
+def test_streams_of_one_shape_differ_in_their_own_values_only() -> None:
+    for model in ("one", "ötwo", 'th"ree'):
+        made = plan(Reply(content='say "this" \\ and\tthat'), ask(stream=True, model=model))
+        assert as_played(made.in_short()) == as_played(made)
+        assert model.replace('"', '\\"').encode() in b"".join(
+            step.data for step in made.in_short() if isinstance(step, Write)
+        )
+
+
+@pytest.mark.parametrize(
+    "pieces", [("",), ("", ""), (",", '","', "a", ""), ('"', ","), ('",', "x"), ("\\", '",'), ("é", "🙂")]
+)
+def test_texts_are_written_as_json_writes_each_alone(pieces: tuple[str, ...]) -> None:
+    made = plan(Reply(pieces=pieces), ask(stream=True))
+    assert as_played(made.in_short()) == as_played(made)
+    assert list(made.in_short()) != list(made), "the short way is taken"
+
+
+def test_who_makes_a_stream_is_not_disturbed_by_another_server_s_thread_that_clears_the_patterns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Cleared(dict[Any, Any]):
+        """What is kept, cleared right after each time that somebody looks whether something is there."""
+
+        def __contains__(self, key: object) -> bool:
+            found = super().__contains__(key)
+            self.clear()
+            return found
+
+    monkeypatch.setattr(molds, "_kept", Cleared())
+    for content in ("one two", "three four", "five six"):
+        made = plan(Reply(content=content), ask(stream=True))
+        assert as_played(made.in_short()) == as_played(made)

@@ -16,7 +16,7 @@ from mockserver.faults.cuts import Close, Truncate
 from mockserver.faults.events import Only
 from mockserver.faults.large import Endless, GzipBomb, ManyChunks
 from mockserver.place import EventRef, Place
-from mockserver.plan import ERROR_TYPES, Plan, Terms, plan_body, plan_refusal, plan_turn
+from mockserver.plan import Plan, Terms, plan_body, plan_refusal, plan_turn
 from mockserver.reply import Reply
 from mockserver.request import ChatRequest
 from mockserver.scenario import Delivery, ErrorReply, Turn
@@ -346,8 +346,19 @@ def test_an_error_has_openai_s_object(error: ErrorReply, told: dict[str, Any]) -
     assert reading.headers["content-type"] == "application/json"
 
 
-def test_the_types_of_errors_are_those_of_the_real_api() -> None:
-    assert {read_error(status)["type"] for status in ERROR_TYPES} == set(ERROR_TYPES.values())
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (400, "invalid_request_error"), (401, "invalid_request_error"), (403, "invalid_request_error"),
+        (404, "invalid_request_error"), (429, "requests"), (500, "server_error"), (503, "service_unavailable"),
+    ],
+)  # fmt: skip
+def test_an_error_has_the_type_that_the_real_api_tells_be_it_the_scenario_s_or_the_server_s_own(
+    status: int, told: str
+) -> None:
+    assert read_error(status)["type"] == told
+    refusal = plan_refusal(RequestError("No", status=status), Terms())
+    assert json.loads(read_answer(refusal).body)["error"]["type"] == told
 
 
 def read_error(status: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from mockserver.scenario import (
     convert,
     scenario_file_schema,
 )
-from mockserver.shorthand import Duration
+from mockserver.shorthand import Duration, encode_shorthand
 from mockserver.timing import Pause, Timing
 from tests.mockserver.scenario_values import FILE_VALUES, values_of
 
@@ -165,6 +165,16 @@ def test_a_turn_has_the_timing_of_the_scenario_unless_it_has_its_own() -> None:
     assert scenario.turn(1).timing == common
 
 
+def test_what_a_turn_says_itself_stands_as_a_whole_in_place_of_the_scenarios() -> None:
+    own = {"timing": {"itl": "5ms"}, "delivery": {"quirks": ["done-missing"]}}
+    common = {"timing": {"ttft": "1s"}, "delivery": {"dialect": "ollama", "group": 2}}
+    turn = Scenario.of({"name": "a", "sequence": [{"reply": "x", **own}], **common}).turn(0)
+    assert turn.timing == convert(own["timing"], Timing)
+    assert turn.delivery == Delivery(quirks=("done-missing",))
+    fields = SCHEMA["$defs"]["Turn"]["properties"]
+    assert all("as a whole in place of the scenario's" in fields[key]["description"] for key in own)
+
+
 def test_the_meaning_of_a_turn_is_a_whole_reply() -> None:
     assert Turn(reply="x").meaning == Reply(content="x")
     assert Turn(reply=Reply(refusal="no")).meaning == Reply(refusal="no")
@@ -174,7 +184,7 @@ def test_the_meaning_of_a_turn_is_a_whole_reply() -> None:
 @given(values_of(Scenario))
 def test_a_scenario_is_written_as_it_would_stand_in_a_file(values: Any) -> None:
     scenario = Scenario.of(values)
-    assert Scenario.of(scenario.as_dict()) == scenario
+    assert Scenario.of(msgspec.to_builtins(scenario, enc_hook=encode_shorthand)) == scenario
 
 
 def test_a_file_is_converted_as_a_whole() -> None:
@@ -193,6 +203,8 @@ def test_quirks_and_dialects_are_known_by_name_and_asked_about_if_misspelt() -> 
         Delivery(quirks=(f"{quirk}x",))
     with pytest.raises(ValueError, match="unknown dialect '~'; `mockserver list` shows them all"):
         Delivery(dialect="~")
+    with pytest.raises(ValueError, match=r"^unknown quirk '~'; .*; unknown quirk '!'; .*; unknown dialect '~'; "):
+        Delivery(quirks=("~", "!"), dialect="~")
 
 
 SCHEMA = scenario_file_schema()
@@ -296,3 +308,44 @@ def test_a_stream_given_raw_must_name_the_reply_that_it_means(scenario: dict[str
 @pytest.mark.parametrize("scenario", MEANINGFUL)
 def test_a_stream_given_raw_that_names_its_reply_or_means_none_is_right(scenario: dict[str, Any]) -> None:
     assert Scenario.of({"name": "raw", **scenario}).name == "raw"
+
+
+BYTES = {"body": "data: [DONE]\n\n"}
+IDLE: list[tuple[dict[str, Any], str]] = [
+    # the delivery, and what in it would do nothing
+    ({"raw": BYTES, "dialect": "azure"}, "`dialect`"),
+    ({"raw": BYTES, "quirks": ["done-missing", "data-no-space"]}, "`quirks`"),
+    ({"raw": BYTES, "group": 2, "json": {"ascii": True}}, "`group`, `json`"),
+    ({"raw": BYTES, "edits": [{"merge": {"a": 1}}]}, "`edits`"),
+    ({"raw": BYTES, "inserts": [{"before": 0, "data": "x", "right": "error"}]}, "`inserts`"),
+    ({"raw": {"base64": "AA=="}, "framing": {"line_end": "crlf"}}, "`framing`"),
+    ({"raw": BYTES, "faults": [{"fault": "bad_json"}, {"fault": "close"}, {"fault": "only"}]}, "fault bad_json, fault only"),
+    ({"raw": RAW, "dialect": "azure"}, "`dialect`"),
+    ({"raw": RAW, "group": [2], "edits": [{"merge": {"a": 1}}]}, "`group`, `edits`"),
+    ({"raw": RAW, "quirks": ["done-missing", "usage-missing"]}, "quirk usage-missing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("delivery", "idle"), IDLE)
+def test_what_would_do_nothing_to_a_raw_stream_is_refused(delivery: dict[str, Any], idle: str) -> None:
+    with pytest.raises(ScenarioError, match=f"as they are: beside them {idle} would do nothing"):
+        Scenario.of({"name": "raw", "reply": "Hi", "delivery": delivery})
+
+
+def test_what_acts_on_a_raw_stream_may_stand_beside_it() -> None:
+    shared = {"http": {"coding": "gzip"}, "writes": {"mode": "bytes"}, "faults": [{"fault": "close"}]}
+    bytes_alone = convert({"raw": BYTES, **shared}, Delivery)
+    events = convert(
+        {
+            "raw": RAW,
+            **shared,
+            "faults": [{"fault": "bad_json"}],
+            "quirks": ["done-twice", "data-no-space"],
+            "json": {"spaces": True},
+            "framing": {"line_end": "cr"},
+            "inserts": [{"before": 0, "data": "x"}],
+        },
+        Delivery,
+    )
+    assert bytes_alone.raw is not None
+    assert events.raw is not None

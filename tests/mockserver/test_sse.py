@@ -1,5 +1,6 @@
 """Event -> bytes: whatever the framing, the events are read back by the standard's algorithm and by another library."""
 
+import json
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
 from mockserver.scenario import convert
@@ -35,20 +36,19 @@ JSON_TEXTS = st.sampled_from(
 )
 DATA = JSON_TEXTS | st.text(st.characters(codec="utf-8"), max_size=12)
 LINE_ENDS = st.sampled_from(["lf", "crlf", "cr"])
-LINES = st.builds(
-    Lines,
-    lines=st.lists(
-        st.sampled_from(["", ": note", ":", "id: {n}", "retry: 5", "foo: bar", "foo"]), min_size=1, max_size=3
-    ).map(tuple),
-    at=st.sampled_from(["before", "first", "inside", "last", "after"]),
-    event=st.sampled_from(["each", 0, 1, "done"]),
-    times=st.integers(1, 2),
+HARMLESS = st.sampled_from([": note", ":", "id: {n}", "retry: 5", "foo: bar", "foo"])
+LINES = st.sampled_from(
+    [(st.just("") | HARMLESS, ("before", "after")), (HARMLESS, ("first", "inside", "last"))]
+).flatmap(
+    lambda kind: st.builds(
+        Lines,
+        lines=st.lists(kind[0], min_size=1, max_size=3).map(tuple),
+        at=st.sampled_from(kind[1]),
+        event=st.sampled_from(["each", 0, 1, "done"]),
+        times=st.integers(1, 2),
+    )
 )
-
-
-def harmless(lines: Lines) -> bool:
-    """Whether lines leave the events as they are: a blank line in the midst of one ends it."""
-    return lines.at in ("before", "after", "first") or "" not in lines.lines
+ANY_LINES = st.sampled_from(["", ": note", "data", "data:", "data: ", "data: 1", "data:{}", "database", "data :x"])
 
 
 FRAMINGS = st.builds(
@@ -58,7 +58,7 @@ FRAMINGS = st.builds(
     bom=st.booleans(),
     data_lines=st.integers(1, 4),
     final_blank_line=st.just(True),
-    extra=st.lists(LINES.filter(harmless), max_size=2).map(tuple),
+    extra=st.lists(LINES, max_size=2).map(tuple),
 )
 
 
@@ -240,6 +240,40 @@ def test_lines_for_a_kind_of_event_are_repeated_as_often_as_told() -> None:
 def test_a_line_with_a_line_end_in_it_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^lines: expected one line, without its end; got "):
         Lines((text,))
+
+
+@pytest.mark.parametrize("text", ["data: more", "data:x", "data:  "])
+@pytest.mark.parametrize("at", ["before", "first", "inside", "last", "after"])
+def test_a_line_with_data_of_its_own_is_refused(text: str, at: Any) -> None:
+    with pytest.raises(ValueError, match=f"^lines: data of its own needs an event of its own, .*; got '{text}'"):
+        Lines((": a", text), at=at)
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+def test_an_empty_data_line_stands_in_an_event_alone(at: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"^lines: expected an empty data line in an event: first, inside or last; got"
+    ):
+        Lines(("data",), at=at)
+
+
+@pytest.mark.parametrize("at", ["first", "inside", "last"])
+def test_a_blank_line_in_an_event_is_refused(at: Any) -> None:
+    with pytest.raises(ValueError, match=f"^lines: a blank line ends the event: it stands before or after, not {at}"):
+        Lines((": a", ""), at=at)
+
+
+@given(st.data(), st.sampled_from(["before", "first", "inside", "last", "after"]), st.integers(1, 3))
+def test_no_lines_that_are_accepted_change_what_an_event_says(data: st.DataObject, at: Any, data_lines: int) -> None:
+    texts = data.draw(st.lists(ANY_LINES, min_size=1, max_size=3).map(tuple))
+    try:
+        framing = Framing(data_lines=data_lines, extra=(Lines(texts, at=at),))
+    except ValueError:
+        reject()
+    read = [
+        event.data for event in parse(encode(make_events([('{"a":1,"b":2}', None), ("[DONE]", None)]), framing)).events
+    ]
+    assert [text if text == "[DONE]" else json.loads(text) for text in read] == [{"a": 1, "b": 2}, "[DONE]"]
 
 
 def test_a_byte_order_mark_stands_in_front_of_everything_once() -> None:

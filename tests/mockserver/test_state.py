@@ -1,5 +1,8 @@
 import threading
+from collections.abc import Callable
+from itertools import count as count_up
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +65,43 @@ def test_cleared_everything_begins_again() -> None:
         state.next_ordinal("one", "x")
     state.clear()
     assert (state.count_candidate("one"), state.next_turn("one"), state.next_ordinal("one", "x")) == (1, 0, 0)
+
+
+LIMIT = RateLimit(requests_per_minute=5)
+COUNTED: list[Callable[[State, str], object]] = [
+    State.count_candidate,
+    State.next_turn,
+    lambda state, name: state.next_ordinal(name, "x"),
+    lambda state, name: state.charge(name, LIMIT, 0, "m", 0.0),
+]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("count", COUNTED, ids=["candidate", "turn", "ordinal", "charge"])
+def test_what_another_thread_forgets_while_a_request_is_counted_stays_forgotten(
+    count: Callable[[State, str], object], step: int
+) -> None:
+    state, steps = State(), count_up(1)
+    forget = threading.Thread(target=state.clear)
+
+    class Name(str):
+        """A name that is looked up: at one of the times, another thread forgets everything, if it may."""
+
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            if next(steps) == step:
+                forget.start()
+                forget.join(0.05)  # as long as this request is being counted, it must not
+            return super().__hash__()
+
+    for _ in range(3):
+        count(state, "one")
+    count(state, Name("one"))
+    if forget.ident is None:
+        forget.start()
+    forget.join()
+    assert count(state, "one") == count(State(), "one")
 
 
 # What becomes of connections

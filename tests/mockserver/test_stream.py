@@ -117,7 +117,9 @@ def test_grouping_changes_neither_meaning_nor_usage(reply: Reply, group: Any) ->
     assert len(list(grouped.events())) <= len(list(plain.events()))
 
 
-@pytest.mark.parametrize(("group", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), ("all", [5]), ((3, 1), [3, 1, 1])])
+@pytest.mark.parametrize(
+    ("group", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), ("all", [5]), ((3, 1), [3, 1, 1]), ((2,), [2, 1, 1, 1])]
+)
 def test_a_chunk_carries_as_many_tokens_as_told(group: Any, sizes: list[int]) -> None:
     stream = make_stream(Reply(pieces=("a",) * 5), ask_stream(), group=group)
     texts = [c["choices"][0]["delta"].get("content", "") for c in chunks_of(stream) if c["choices"]]

@@ -1,7 +1,9 @@
 """Templates: a repeated request gets what it would get if it were rendered anew, byte for byte and due time for due time."""
 
+from itertools import count as count_up
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 
 from mockserver.plan import Plan, Terms, plan_turn
@@ -87,3 +89,47 @@ def test_ids_of_another_length_are_rendered_anew() -> None:
         body = b"".join(step.data for step in steps if isinstance(step, Write))
         assert body.endswith(b"0\r\n\r\n")
         seen.append(body)
+
+
+def test_what_is_cleared_while_a_template_is_made_is_not_kept() -> None:
+    templates = Templates()
+    old, new = Turn(reply=Reply(content="old")), Turn(reply=Reply(content="new"))
+    made: list[int] = []
+
+    def make_old(terms: Terms) -> Plan:
+        made.append(terms.ordinal)
+        if made == [0, 1]:
+            templates.clear()  # as another thread does that puts another scenario in this one's place
+        return plan_turn(old, ask(stream=True), terms)
+
+    def make_new(terms: Terms) -> Plan:
+        return plan_turn(new, ask(stream=True), terms)
+
+    for ordinal in (0, 1):
+        templates.plan("key", make_old, terms(ordinal))
+    assert len(made) > 2, "a template was under way"
+    for ordinal in (2, 3, 4):
+        asked = templates.plan("key", make_new, terms(ordinal))
+        assert as_played(asked.in_short()) == as_played(make_new(terms(ordinal)))
+
+
+@pytest.mark.parametrize("cleared_at", range(1, 8))
+def test_who_asks_is_not_disturbed_by_who_clears(cleared_at: int) -> None:
+    templates, hashed = Templates(), count_up(1)
+
+    class Key:
+        def __hash__(self) -> int:
+            if next(hashed) == cleared_at:
+                templates.clear()
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Key)
+
+    def make(terms: Terms) -> Plan:
+        return plan_turn(Turn(reply=Reply(content="Hi there")), ask(stream=True), terms)
+
+    for ordinal in range(ASKED):
+        asked = templates.plan(Key(), make, terms(ordinal))
+        assert as_played(asked.in_short()) == as_played(make(terms(ordinal)))
+    assert next(hashed) > cleared_at

@@ -85,8 +85,8 @@ class WireConnection(Connection):
         super().__init__(wire)
         self._wire = wire
 
-    def _write(self) -> int:
-        return self._wire.take(bytes(self._rest))
+    def _write(self, data: bytes | memoryview) -> int:
+        return self._wire.take(bytes(data))
 
     def _unacknowledged(self) -> int | None:
         left = self._wire.unacknowledged

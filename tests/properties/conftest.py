@@ -1,8 +1,10 @@
 """One server and one HTTP client for all examples of a module."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx2
+import openai
 import pytest
 
 from client import open_http
@@ -23,7 +25,7 @@ def http() -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture(scope="module")
-def sdk_http() -> Iterator[httpx2.Client]:
-    """The SDK's connections."""
-    with httpx2.Client(trust_env=False) as http:
+def sdk_http() -> Iterator[Any]:
+    """The SDK's connections: an older one takes clients of httpx alone."""
+    with openai.DefaultHttpxClient(trust_env=False) as http:
         yield http

@@ -1,18 +1,26 @@
 """Any fault at any place: whoever reads the stream says so, or what is missing could not be known; nobody hangs or invents."""
 
 import httpx2
-from hypothesis import HealthCheck, assume, given, settings
+import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
 
-from mockserver.scenario import Scenario
+from mockserver.faults.events import DoneSuffix
+from mockserver.faults.told import SHAPES
+from mockserver.place import EventRef
+from mockserver.reply import Reply
+from mockserver.scenario import Delivery, Scenario
 from mockserver.server import MockServer
 from mockserver.strategies import faults, replies, scenarios
 from mockserver.strategies.replies import custom_tools, json_function_calls, json_tools
-from tests.properties.playing import Bounded, ask_client, expected_of, judge_last
+from tests.properties.playing import ask_client, expected_of, judge_last
 
 TIMEOUT_S = 0.5
 """Long enough for a busy machine, and short enough to wait for where a fault stalls the stream."""
 
 meant = replies(json_tools | custom_tools, json_function_calls, max_choices=2)
+ENDED_BY_TRIMMING = Scenario(
+    name="generated", reply=Reply(), delivery=Delivery(faults=(DoneSuffix(event=EventRef(2), text=" "),))
+)
 one_server = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
     max_examples=max(settings().max_examples // 2, 10),
@@ -21,23 +29,39 @@ one_server = settings(
 
 @one_server
 @given(scenario=scenarios(meant, faults=faults(), paced=False))
+@example(scenario=ENDED_BY_TRIMMING)
 def test_a_fault_is_reported_or_could_not_be_known_and_nothing_is_invented(
     server: MockServer, http: httpx2.Client, scenario: Scenario
 ) -> None:
     server.add(scenario)
-    with Bounded():
-        got = ask_client(server, scenario, http, timeout_s=TIMEOUT_S)
+    got = ask_client(server, scenario, http, timeout_s=TIMEOUT_S)
     assert judge_last(server, scenario, got).reasons == ()
 
 
 @one_server
 @given(scenario=scenarios(meant, faults=faults(), paced=False))
+@example(scenario=ENDED_BY_TRIMMING)
 def test_of_a_broken_stream_only_an_error_or_the_whole_reply_is_reported(
     server: MockServer, http: httpx2.Client, scenario: Scenario
 ) -> None:
     server.add(scenario)
-    with Bounded():
-        got = ask_client(server, scenario, http, timeout_s=TIMEOUT_S)
+    got = ask_client(server, scenario, http, timeout_s=TIMEOUT_S)
     expected = expected_of(server, scenario)
     assume(expected.right == "error")
     assert got["error"] is not None
+
+
+@pytest.mark.parametrize("then", ["end", "done", "close", "go_on"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_error_told_in_any_shape_is_reported_whatever_follows(
+    server: MockServer, http: httpx2.Client, shape: str, then: str
+) -> None:
+    fault = {"fault": "error_event", "shape": shape, "at": {"after_event": 2}, "then": then}
+    scenario = Scenario.of({"name": "told", "reply": "Never whole.", "delivery": {"faults": [fault]}})
+    server.add(scenario)
+    got = ask_client(server, scenario, http)
+    assert judge_last(server, scenario, got).reasons == ()
+    if shape == "bare_line":  # a line that is no field: to the format nothing, where the stream is whole without it
+        assert (got["error"] is None) == (then == "go_on")
+    else:
+        assert got["error"]["type"] == "ReportedError"

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,6 +68,16 @@ def test_a_reply_that_comes_early_is_found(client: OpenAI) -> None:
     with pytest.raises(
         demo.DeviationError, match=r"token 1: expected 0\.10 to 0\.10 s after the request, got 0\.0\d+ s"
     ):
+        demo.show_times(client)
+
+
+def test_a_reply_that_was_held_back_until_it_was_whole_is_found(
+    client: OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = chain([0.0], repeat(4.6))  # of the request, and of everything that comes
+    monkeypatch.setattr(demo, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    what = r"^from the first token to the last: expected 2\.97 s or more, got 0\.000 s"
+    with pytest.raises(demo.DeviationError, match=what):
         demo.show_times(client)
 
 

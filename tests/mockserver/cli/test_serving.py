@@ -15,6 +15,7 @@ import pytest
 
 from mockserver import cli
 from mockserver._version import __version__
+from mockserver.api import Service
 from mockserver.cli.serving import announcement
 from mockserver.errors import ScenarioError, StartError
 from mockserver.loop import listen
@@ -69,6 +70,24 @@ def test_it_says_where_it_is_and_logs_each_request(
     assert no_proxy == 'export NO_PROXY="127.0.0.1,localhost,::1${NO_PROXY:+,$NO_PROXY}"'
     [line] = capsys.readouterr().err.splitlines()
     assert line[8:].startswith(" POST /v1/chat/completions (gpt-4o-mini) -> 200 by one-plus-one (first match")
+
+
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_what_was_answered_is_not_kept(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    services: list[Service] = []
+    meet = Service.meet
+
+    def meet_and_note(service: Service) -> object:
+        services.append(service)
+        return meet(service)
+
+    def use(url: str) -> None:
+        for _ in range(3):
+            ask(url)
+
+    monkeypatch.setattr(Service, "meet", meet_and_note)
+    serve(monkeypatch, ["--log-level", level], use)
+    assert [len(service.journal) for service in services] == [1, 1, 1]
 
 
 def test_afterwards_nothing_of_it_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

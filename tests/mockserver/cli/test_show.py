@@ -51,6 +51,16 @@ def test_show_prints_each_step_with_its_due_time_and_bytes(file: str, capsys: py
     assert "A right consumer reports: an error, because of reset." in printed
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+def test_show_asks_as_a_client_that_takes_every_coding(
+    coding: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "coded.yaml"
+    path.write_text(f"name: coded\nreply: Hello there\ndelivery: {{http: {{coding: {coding}}}}}\n")
+    assert main(["show", "coded", str(path)]) == 0
+    assert rf"Content-Encoding: {coding}\r\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [("close", "the connection is closed; more should have come"), ("swap", "the connection stays open")],
@@ -181,7 +191,7 @@ DELIVERIES: list[tuple[dict[str, Any], bool]] = [
     ({"http": {"interim": [{}], "chunk_size": 7, "chunk_extension": ";a=1", "trailers": {"X": "1"}}}, True),
     ({"writes": {"mode": "size", "size": 50, "of": "response"}}, True),
     ({"writes": {"mode": "bytes", "of": "body"}, "http": {"version": "1.0"}}, True),
-    ({"http": {"coding": "gzip", "transfer": "length"}}, True),
+    ({"http": {"transfer": "length"}}, True),
     ({"faults": [{"fault": "bad_chunk", "at": "after_done"}]}, True),
     ({"faults": [{"fault": "wrong_length"}]}, True),
     ({"faults": [{"fault": "close", "at": {"after_event": 1}}]}, False),
@@ -205,10 +215,9 @@ def test_raw_is_the_body_without_heads_and_chunks_as_far_as_it_comes(
     assert told == b""
 
 
-def test_raw_is_in_its_coding_where_that_is_used_unasked(
-    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    delivery = {"http": {"coding": "gzip", "coding_unasked": True}}
+@pytest.mark.parametrize("transfer", ["chunked", "length"])
+def test_raw_is_in_its_coding(transfer: str, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    delivery = {"http": {"coding": "gzip", "transfer": transfer}}
     assert main(["show", write({"delivery": delivery}, tmp_path), "--raw"]) == 0
     assert gzip.decompress(capsysbinary.readouterr().out).startswith(b"data: {")
 
@@ -239,7 +248,8 @@ def test_the_form_for_machines_has_every_step_and_byte_of_the_plan(scenario: Sce
         assert main(["show", str(path), "--json", "--limit", "0", "--seed", str(seed)]) == 0
     told = json.loads(printed.getvalue())
     request = parse_request(json.dumps(told["request"]).encode())
-    terms = Terms(f"{seed}/generated/{request.fingerprint}", wall_s=1_700_000_000.0)
+    seeded = f"{seed}/generated/{request.fingerprint}"
+    terms = Terms(seeded, wall_s=1_700_000_000.0, accept_encoding="gzip, deflate, br")
     plan = plan_turn(scenario.turn(0), request, terms)
     steps = [step for step in plan if not isinstance(step, Write) or step.data]
     assert [step["step"] for step in told["steps"]] == [type(step).__name__.lower() for step in steps]

@@ -13,8 +13,10 @@ import pytest
 from mockserver.conformance import board
 from mockserver.conformance.board import Board, judge_posted
 from mockserver.conformance.case import Case, load_cases
-from mockserver.conformance.run import Result, Run
+from mockserver.conformance.run import PLAIN, Result, Run
+from mockserver.conformance.verdict import Verdict
 from mockserver.server import MockServer
+from tests.mockserver.conformance.made import find_case
 from tests.support import RawClient, chat, open_descriptors
 
 SIMPLE = [case for case in load_cases() if case.cls == "framing" and not case.needs and case.right == "same"][:3]
@@ -104,6 +106,35 @@ def test_the_last_answer_to_a_case_counts_judged_by_its_own_requests() -> None:
     assert len(run.results[0].exchanges) == 1
 
 
+FOLLOWED = find_case("reuse-after-clean-end")
+
+
+def test_a_plain_request_must_follow_where_the_list_says_so() -> None:
+    with watching([FOLLOWED, SIMPLE[0]]) as (watch, client):
+        lines = client.ask(None, "GET", "/cases.json").json["cases"]
+        assert [line["then"] is None for line in lines] == [False, True]
+        assert lines[0]["then"]["base_url"].endswith("/scenarios/plain-afterwards/v1")
+        outcomes: list[dict[str, Any]] = [{}, {"then": {"content": "stale"}}, {"then": {"content": PLAIN.reply}}]
+        right: dict[str, Any] = {"content": ""}
+        verdicts = []
+        for then in [{}, *outcomes]:
+            play(client, FOLLOWED)
+            client.ask({**right, **then}, path=f"/outcome/{FOLLOWED.id}")
+            result = watch.results.get(timeout=PATIENCE_S)
+            right = right_outcome(result)
+            verdicts.append(result.verdict.name)
+        assert verdicts == ["fail", "skip", "fail", "pass"]
+        client.ask({}, path=f"/outcome/{SIMPLE[0].id}")
+        watch.finish()
+
+
+def test_a_case_of_text_is_not_waited_for_where_the_consumer_tells_no_text() -> None:
+    with watching([SIMPLE[0]]) as (watch, client):
+        client.ask({"consumer": "page", "lacks": ["content"]}, path="/consumer")
+        [result] = watch.finish().results
+    assert result.verdict == Verdict("skip", ("the consumer lacks content",))
+
+
 def test_what_the_consumer_lacks_is_not_waited_for() -> None:
     with watching([SIMPLE[0], NEEDY]) as (watch, client):
         play(client, SIMPLE[0])
@@ -181,6 +212,7 @@ def test_a_form_posts_an_outcome_too() -> None:
         (lambda client: client.ask({}, path="/cases.json"), 405, "Not allowed"),
         (lambda client: client.ask({"lacks": ["n"]}, path="/consumer"), 400, "expected"),
         (lambda client: client.ask({"consumer": "x", "lacks": "n"}, path="/consumer"), 400, "expected"),
+        (lambda client: client.ask({"consumer": "x", "lacks": ["many"]}, path="/consumer"), 400, "unknown word 'many'"),
         (lambda client: client.ask(chat()), 404, "No scenario matches"),
     ],
 )

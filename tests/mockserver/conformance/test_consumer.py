@@ -57,6 +57,26 @@ def test_a_program_says_who_it_is_and_answers_line_by_line(tmp_path: Path) -> No
     assert not is_alive(first.answer["pid"])
 
 
+@pytest.mark.parametrize(
+    ("lacks", "told"),
+    [
+        ("tools", "expected `lacks` to be a list of words, got 'tools'"),
+        ([1], "expected `lacks` to be a list of words, got [1]"),
+        ({"tools": True}, "expected `lacks` to be a list of words, got {'tools': True}"),
+        (["tools", "tool_id"], "`lacks` has the unknown word 'tool_id'; did you mean 'tool_ids'?"),
+        (["zzz"], "`lacks` has the unknown word 'zzz'; known are: content, tools, "),
+    ],
+)
+def test_what_it_lacks_is_told_in_the_words_of_the_protocol_or_refused_in_one_line(
+    lacks: Any, told: str, tmp_path: Path
+) -> None:
+    command = write_program(tmp_path, f"main(run, {lacks!r})")
+    with pytest.raises(UsageError) as caught:
+        Program(command).start()
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_deltas_are_kept_with_their_times_and_other_lines_are_passed_over(tmp_path: Path) -> None:
     source = """
         def answer(line):

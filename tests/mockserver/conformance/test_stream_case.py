@@ -163,6 +163,27 @@ def test_a_plain_request_follows_where_the_case_says_so() -> None:
         case.run(lambda case: {"content": "stale"} if "plain" in case.base_url else ask(case))
 
 
+def test_without_the_plain_request_that_is_to_follow_a_case_is_skipped_and_with_it_judged() -> None:
+    followed = next(case for case in load_cases() if case.then_plain and not case.needs and case.right == "same")
+    with (
+        play_case(followed) as case,
+        pytest.raises(SkipTest, match="plain request that is to follow"),
+        case.expecting() as got,
+    ):
+        got |= ask(case)
+    with play_case(followed) as case:
+        assert case.then is not None
+        with case.expecting() as got:
+            got |= ask(case)
+            got["then"] = ask(case.then)
+        assert case.judged is not None
+        assert case.judged.verdict.name == "pass"
+        with pytest.raises(CaseFailedError, match="got 'stale'"):
+            case.judge({**got, "then": {"content": "stale"}})
+    with play_case(followed, lacks=frozenset({"content"})) as case:
+        assert case.judge({**ask(case), "content": None}).verdict.name == "pass"
+
+
 def test_nothing_is_left_over() -> None:
     with play_case(SAME) as case:
         case.run(ask)

@@ -14,6 +14,7 @@ from mockserver.loading.mistakes import find_mistakes
 from mockserver.loading.remedies import say_as_it_is
 from mockserver.loading.tree import Node
 from mockserver.loading.yaml_text import write_yaml
+from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.scenario import ScenarioFile, convert
 from tests.mockserver.scenario_values import DAMAGED_FILE_VALUES, FILE_VALUES
 
@@ -127,6 +128,16 @@ def test_a_misspelt_tag_is_asked_about_and_a_known_one_is_followed() -> None:
     assert key == "3: delivery.faults[1].att: unknown key 'att' (did you mean 'at'?)"
     assert "delivery.faults[2].fault: expected one of " in kind
     assert kind.endswith("got a list")
+
+
+def test_every_misspelt_quirk_and_dialect_is_asked_about() -> None:
+    count = len(QUIRKS)
+    assert explain("delivery: {dialect: azur, quirks: [done-mising, done-missing, usage-mising, zzz]}") == [
+        f"3: delivery.dialect: expected one of {', '.join(sorted(DIALECT_FILES))}, got 'azur' (did you mean 'azure'?)",
+        f"3: delivery.quirks[0]: expected one of {count} names, got 'done-mising' (did you mean 'done-missing'?)",
+        f"3: delivery.quirks[2]: expected one of {count} names, got 'usage-mising' (did you mean 'usage-missing'?)",
+        f"3: delivery.quirks[3]: expected one of {count} names, got 'zzz' (`mockserver list` shows them all)",
+    ]
 
 
 @pytest.mark.parametrize("name", ["a b", "a/b", "a?", "#a", "a\n", ""])

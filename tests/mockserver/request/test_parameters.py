@@ -3,7 +3,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from mockserver.errors import RequestError
-from mockserver.request.parameters import RULES, check_known, check_parameters, chosen_tools
+from mockserver.request.parameters import RULES, check_parameters, chosen_tools
 
 Body = dict[str, Any]
 
@@ -403,12 +403,6 @@ def test_of_two_wrong_parameters_the_first_in_the_api_s_order_is_reported(first:
         with pytest.raises(RequestError) as caught:
             check_parameters(body)
         assert caught.value.param == next(iter(first))
-
-
-def test_known_parameters_are_those_of_the_table() -> None:
-    check_known(dict.fromkeys([*RULES, "model"]))
-    with pytest.raises(RequestError, match=r"Unknown parameter: 'top_k'\."):
-        check_known({"n": 1, "top_k": 1})
 
 
 def test_a_choice_names_one_tool_or_several() -> None:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, find, given, settings
@@ -20,9 +20,17 @@ from mockserver.reply import Reply
 from mockserver.scenario import Delivery, Scenario
 from mockserver.steps import Step
 from mockserver.strategies import as_file, chunk_lists, deliveries, faults, partitions, replies, scenarios
+from mockserver.strategies.faults import FAULT_OPTIONS
 from mockserver.strategies.replies import json_tools
 from mockserver.timing import UNPACED
 from tests.mockserver.strategies_local import ask
+
+NO_DEADLINE = """
+from hypothesis import HealthCheck, settings
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+"""
+"""For runs in a process of their own, on a machine that may be busy."""
 
 EXAMPLE = Path(__file__).parents[3] / "fixtures" / "my_client_properties.py"
 
@@ -82,6 +90,7 @@ def test_generated_pauses_are_a_few_milliseconds_in_all(scenario: Scenario) -> N
 def test_a_failing_example_is_printed_as_a_file_that_can_be_served(
     pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytester.makeconftest(NO_DEADLINE)
     pytester.makepyfile(
         """
         from hypothesis import given
@@ -95,7 +104,9 @@ def test_a_failing_example_is_printed_as_a_file_that_can_be_served(
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--hypothesis-seed=1")
     printed = [line.removeprefix("E").strip("\n") for line in result.outlines]
     start = next(k for k, line in enumerate(printed) if "a scenario file" in line) + 1
-    end = next(k for k, line in enumerate(printed) if k > start and "test case" in line)
+    end = next(
+        k for k, line in enumerate(printed) if k > start and ("test case" in line or "Falsifying example" in line)
+    )
     block = printed[start:end]
     indent = len(block[0]) - len(block[0].lstrip())
     [scenario] = parse_scenarios("\n".join(line[indent:] for line in block)).scenarios
@@ -140,6 +151,27 @@ def test_deliveries_can_have_codings_dialects_and_faults() -> None:
     assert find(deliveries(faults(), max_faults=2), lambda made: len(made.faults) == 2, settings=database)
 
 
+WORDS = [
+    (name, option, word)
+    for name, kind in FAULTS.items()
+    for option, of_type in get_type_hints(kind).items()
+    if get_origin(of_type) is Literal
+    for word in get_args(of_type)
+]
+
+
+@pytest.mark.parametrize(("name", "option", "word"), WORDS)
+def test_every_word_that_an_option_of_a_fault_may_be_is_drawn(name: str, option: str, word: str) -> None:
+    narrow = settings(database=None, derandomize=True, max_examples=1_000)
+    assert find(faults([name]), lambda made: getattr(made, option) == word, settings=narrow)
+
+
+def test_every_fault_is_drawn_with_every_option_but_that_it_may_not_strike() -> None:
+    assert {name: set(options) for name, options in FAULT_OPTIONS.items()} == {
+        name: set(kind.__struct_fields__) - {"probability"} for name, kind in FAULTS.items()
+    }
+
+
 @given(faults(["close", "reset"], at=st.just(Place("after_finish"))))
 def test_faults_are_narrowed_to_kinds_and_places(fault: Fault) -> None:
     assert type(fault) in (FAULTS["close"], FAULTS["reset"])
@@ -177,6 +209,7 @@ def test_chunk_lists_come_to_the_reply(data: st.DataObject) -> None:
 
 
 def test_the_example_for_users_runs_and_passes(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(NO_DEADLINE)
     pytester.makepyfile(test_my_client=EXAMPLE.read_text("utf-8"))
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
@@ -185,6 +218,7 @@ def test_the_example_for_users_fails_with_a_client_that_is_broken(pytester: pyte
     text = EXAMPLE.read_text("utf-8")
     broken = text.replace(".read().first.content", ".read().first.content.strip()")
     assert broken != text
+    pytester.makeconftest(NO_DEADLINE)
     pytester.makepyfile(test_my_client=broken)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)

@@ -1,0 +1,302 @@
+"""The player: plays the steps of one plan on one connection, each at its due time; the only loop that waits, writes or cuts.
+
+Due times are absolute: the clock started when the whole request had been read, and a late write never pushes the next one
+back.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+
+from mockserver.clock import Clock, Timer
+from mockserver.connection import Connection
+from mockserver.journal import Exchange
+from mockserver.meter import Meter
+from mockserver.sse import SLICE_BYTES
+from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write
+
+_LEAST_COST_BYTES = SLICE_BYTES // 256
+"""What a send call costs at least of the `SLICE_BYTES` of a turn: 256 take less than a millisecond, what loops count in.
+
+Shorter turns cost a third more, most of it in the kernel: it wakes the reader in each of them.
+"""
+
+_LONGEST_TURN_S = 0.002
+"""How long a plan may be rendered before other streams have their turn."""
+
+_LONGEST_AHEAD_S = 0.00025
+"""How long writes may be rendered before the first of them leaves."""
+
+_NO_END = End(0.0, close=True)
+"""What a plan that stops without an end is ended with."""
+
+_WITH_BYTES = (Head, Write)
+
+_PLAYED_OUT = ("complete", "closed", "half-closed", "reset")
+"""The ends of which a step of the plan says that they are to come."""
+
+
+class Player:
+    """Plays one plan on one connection and enters what it did into the journal and the meter.
+
+    What is due is played in plain calls, made by the timer itself where it was waited for: no task wakes for a write. The
+    task waits for the end, and acts where it takes more than time, see `_act`.
+    """
+
+    __slots__ = (
+        "_ahead", "_clock", "_connection", "_count", "_counted", "_ending", "_event", "_exchange", "_failure", "_free_s",
+        "_given", "_joined", "_joined_due_s", "_last_due_s", "_meter", "_room", "_scale", "_size", "_started",
+        "_step", "_steps", "_timer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        connection: Connection,
+        exchange: Exchange,
+        clock: Clock,
+        started: float,
+        time_scale: float = 1.0,
+        meter: Meter | None = None,
+    ) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self._clock = clock
+        self._started = started
+        self._scale = time_scale
+        self._meter = meter or Meter()
+        self._steps: Iterator[Step] = iter(())
+        self._step: Step | None = None  # taken from the plan, but neither joined nor played
+        self._ahead: list[Step] = []  # those behind it that were taken too, the next one last
+        self._ending: Step | None = None  # the same, if `_act` is to play it
+        self._count = self._counted = 0
+        self._joined: list[bytes] = []
+        self._size = 0
+        self._room = SLICE_BYTES
+        self._joined_due_s = self._last_due_s = 0.0
+        self._event = -1
+        self._given = 0
+        self._free_s = 0.0  # since when nothing but time keeps the next write, in seconds from the start
+        self._timer: Timer | None = None
+        self._failure: BaseException | None = None
+
+    async def play(self, plan: Iterable[Step]) -> None:
+        """Play every step at its due time, until the plan ends or the client leaves."""
+        connection, exchange = self._connection, self._exchange
+        self._steps = iter(plan)
+        try:
+            while exchange.ended is None:
+                self._go_on()
+                while self._timer is not None and not connection.left:
+                    await connection.woken()
+                if self._failure is not None:
+                    raise self._failure
+                if exchange.ended is None:
+                    await self._act()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _go_on(self) -> None:
+        when = self._advance()
+        self._timer = None if when is None else self._clock.call_at(when, self._on_time)
+
+    def _on_time(self) -> None:
+        try:
+            self._go_on()
+        except BaseException as error:  # for the task to raise
+            self._timer, self._failure = None, error
+        if self._timer is None:
+            self._connection.wake()
+
+    def _advance(self) -> float | None:
+        """Play what is due, as far as that goes without waiting.
+
+        Returns the moment at which to go on; one that is past lets others have their turn. None where the plan has ended or
+        where `_act` is to act.
+        """
+        connection, now = self._connection, self._clock.now
+        started, scale = self._started, self._scale
+        # Not the plan's clock, which may stand still. Steps may be much work and yet few bytes, as those of a gzip bomb.
+        turn_ends_s, self._room = time.monotonic() + _LONGEST_TURN_S, SLICE_BYTES
+        while not connection.waits_for_client:
+            step = self._step
+            if step is None and self._size < SLICE_BYTES:
+                step = self._step = self._ahead.pop() if self._ahead else next(self._steps, _NO_END)
+                if time.monotonic() >= turn_ends_s:
+                    return now()
+            if connection.left and (step is None or not self._is_answered(step)):
+                return None
+            if self._room <= 0 and (self._size or not isinstance(step, End)):
+                return now()
+            if step is None:
+                self._send_joined(SLICE_BYTES)
+                continue
+            due = started + step.due_s * scale
+            if due > now():
+                if not self._size:
+                    self._note_played()
+                    return due
+                self._send_joined(self._size)
+            elif isinstance(step, _WITH_BYTES) and not step.alone:
+                self._join(step)
+            elif self._size:
+                self._send_joined(self._size)
+            elif isinstance(step, Write) and step.data and self._room < SLICE_BYTES and not self._ahead:
+                self._send_each(self._look_ahead(step))
+            elif isinstance(step, _WITH_BYTES):
+                self._note_played()
+                self._take(step)
+                self._send(step.data, step.due_s)
+            else:
+                self._note_played()
+                self._ending = step
+                return None
+        return None
+
+    def _take(self, step: Head | Write) -> None:
+        """Count a step in that is to be sent."""
+        self._step = None
+        self._count += step.count if isinstance(step, Write) else 1
+        if isinstance(step, Write) and step.event is not None and step.event > self._event:
+            self._meter.events += step.event - self._event
+            self._event = step.event
+
+    def _join(self, step: Head | Write) -> None:
+        """Keep a step's bytes for one send call with those that follow and are due by then; full ones leave at once."""
+        self._take(step)
+        if not step.data:
+            return
+        if not self._size:
+            self._joined_due_s = step.due_s
+        self._last_due_s = step.due_s
+        self._joined.append(step.data)
+        self._size += len(step.data)
+
+    def _send_joined(self, most: int) -> None:
+        """Send up to `most` bytes of what is waiting, in one send call."""
+        data = self._joined[0] if len(self._joined) == 1 else b"".join(self._joined)
+        due_s = self._joined_due_s
+        # What is more than that is all of the last step.
+        data, rest = data[:most], data[most:]
+        self._joined, self._size, self._joined_due_s = [rest] if rest else [], len(rest), self._last_due_s
+        self._send(data, due_s)
+
+    def _send(self, data: bytes, due_s: float) -> None:
+        connection, exchange = self._connection, self._exchange
+        size = len(data)
+        self._given += size
+        self._room -= max(size, _LEAST_COST_BYTES)  # a fast reader must not keep the loop from other streams
+        if size and not connection.left:
+            due_s, at_s = due_s * self._scale, self._clock.now() - self._started
+            exchange.note_write(due_s, at_s, size)
+            self._meter.note_write(at_s - max(due_s, self._free_s))
+            self._free_s = at_s
+            connection.send(data)
+            self._note_sent()
+
+    def _look_ahead(self, first: Write) -> list[Write]:
+        """`first` and those behind it that are send calls of their own too and due by now, as many as have room in this turn.
+
+        The turn's first write does not come here: it must not wait until those behind it are rendered.
+        """
+        started, scale, monotonic = self._started, self._scale, time.monotonic
+        now, ends_s = self._clock.now(), monotonic() + _LONGEST_AHEAD_S
+        writes, room = [first], self._room - max(len(first.data), _LEAST_COST_BYTES)
+        self._step = None
+        for step in self._steps:
+            is_one = type(step) is Write and step.alone and step.data and started + step.due_s * scale <= now
+            if not is_one or room <= 0 or monotonic() >= ends_s:
+                self._step = step
+                break
+            writes.append(step)  # type: ignore[arg-type]
+            size = len(step.data)  # type: ignore[union-attr]
+            room -= size if size > _LEAST_COST_BYTES else _LEAST_COST_BYTES
+        return writes
+
+    def _send_each(self, writes: list[Write]) -> None:
+        """Send writes that are due, each in one send call, and note them all at once: as if one had been sent after the other."""
+        connection, exchange, started, scale = self._connection, self._exchange, self._started, self._scale
+        moments = connection.send_each([write.data for write in writes], self._clock.now)
+        sent, ahead = writes[: len(moments)], writes[len(moments) :]
+        if ahead:
+            behind = [] if self._step is None else [self._step]
+            self._ahead, self._step = [*behind, *reversed(ahead[1:])], ahead[0]
+        sizes = [len(write.data) for write in sent]
+        self._given += sum(sizes)
+        self._room -= sum([size if size > _LEAST_COST_BYTES else _LEAST_COST_BYTES for size in sizes])
+        self._count += sum([write.count for write in sent[:-1]])
+        exchange.steps_played = self._count
+        self._count += sent[-1].count
+        if (event := max([write.event for write in sent if write.event is not None], default=-1)) > self._event:
+            self._meter.events += event - self._event
+            self._event = event
+        moments = [moment - started for moment in moments]
+        exchange.note_writes([write.due_s * scale for write in sent], moments, sizes)
+        self._meter.note_writes(max(sent[0].due_s * scale, self._free_s), moments)
+        self._free_s = moments[-1]
+        self._note_sent()
+
+    async def _act(self) -> None:
+        """Wait for the client to read; give up if it left; play what ends an answer in its own way, when its time has come."""
+        connection, step = self._connection, self._step
+        ending, self._ending = self._ending, None
+        if ending is None:
+            await connection.drained()
+            self._free_s = self._clock.now() - self._started
+            self._note_sent()
+            if not self._size:
+                self._note_played()
+        if connection.left and (step is None or not self._is_answered(step)):
+            self.give_up(connection.ending)
+            return
+        match ending:
+            case End():
+                self._end(ending)
+            case Hold():
+                await connection.gone()
+                self.give_up(connection.ending)
+            case HalfClose():
+                connection.half_close()
+                await connection.gone()
+                self._count += 1
+                self.give_up("half-closed")
+            case Abort():
+                await connection.abort(ending.drain)
+                self._count += 1
+                self._note_end("reset")
+
+    def _end(self, step: End) -> None:
+        self._connection.finish(step.close)
+        self._count += step is not _NO_END
+        self._note_end("closed" if step.cut else "complete")
+
+    def _is_answered(self, step: Step) -> bool:
+        """Whether `step` is the end of an answer that is out: a client that has all of it may leave before we note so."""
+        connection = self._connection
+        is_out = not self._size and connection.sent == self._given
+        is_due = self._started + step.due_s * self._scale <= self._clock.now()
+        return isinstance(step, End) and connection.left == "FIN" and is_out and is_due
+
+    def give_up(self, why: str) -> None:
+        """Close the connection though the plan was not played to its end, and note why."""
+        self._connection.drop()
+        self._note_end(why)
+
+    def _note_sent(self) -> None:
+        connection, exchange = self._connection, self._exchange
+        self._meter.sent_bytes += connection.sent - self._counted
+        exchange.bytes_sent = self._counted = connection.sent
+
+    def _note_played(self) -> None:
+        if not self._connection.left:
+            self._exchange.steps_played = self._count
+
+    def _note_end(self, how: str) -> None:
+        exchange = self._exchange
+        if exchange.ended is None:
+            self._note_sent()
+            if how in _PLAYED_OUT:
+                exchange.steps_played = self._count
+            exchange.bytes_acknowledged = self._connection.acknowledged
+            exchange.ended_s = self._clock.now() - self._started
+            exchange.ended = how
