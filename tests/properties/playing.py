@@ -1,12 +1,13 @@
 """Scenarios played over a socket to the reference client and the SDK, and what each made of them."""
 
-import contextlib
-import time
-from collections.abc import Mapping
-from typing import Any
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, ParamSpec, TypeVar
 
 import httpx2
 import openai
+import pytest
 
 from client.consumer import Case, run_case
 from mockserver.conformance.verdict import Verdict, judge
@@ -15,6 +16,8 @@ from mockserver.outcome import ANY, Expected, expect
 from mockserver.scenario import Scenario
 from mockserver.server import MockServer
 
+P = ParamSpec("P")
+T = TypeVar("T")
 PATIENCE_S = 10.0
 """How long one answer may take; a test in which one takes longer has found a hang."""
 
@@ -37,11 +40,16 @@ def ask_client(
     """What the reference client reports."""
     base_url = server.scenario_url(scenario.name)
     case = Case(base_url=base_url, request=make_request(scenario, stream), api_key="test", timeout_s=timeout_s)
-    return run_case(case, http, lambda _: None)
+    return call_bounded(run_case, case, http, lambda _: None)
 
 
 def ask_sdk(server: MockServer, scenario: Scenario, http: httpx2.Client) -> dict[str, Any]:
     """What the SDK's raw stream comes to in a loop with the guards that everybody should have."""
+    return call_bounded(read_with_sdk, server, scenario, http)
+
+
+def read_with_sdk(server: MockServer, scenario: Scenario, http: httpx2.Client) -> dict[str, Any]:
+    """The loop of `ask_sdk`."""
     sdk = openai.OpenAI(
         base_url=server.scenario_url(scenario.name), api_key="test", max_retries=0, timeout=5.0, http_client=http
     )
@@ -109,11 +117,20 @@ def without_ids(outcome: Mapping[str, Any]) -> dict[str, Any]:
     return {**outcome, "tool_calls": [{**call, "id": ANY} for call in outcome.get("tool_calls") or ()]}
 
 
-class Bounded(contextlib.AbstractContextManager[None]):
-    """Fails where what stands in it takes longer than anything may."""
+def call_bounded(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """What a call comes to; the test fails where it takes longer than anything may, even if it never returns."""
+    future: Future[T] = Future()
 
-    def __enter__(self) -> None:
-        self._started = time.monotonic()
+    def run() -> None:
+        try:
+            future.set_result(call(*args, **options))
+        except BaseException as error:
+            future.set_exception(error)
 
-    def __exit__(self, *error: object) -> None:
-        assert time.monotonic() - self._started < PATIENCE_S, "hung"
+    # A thread cannot be ended: one that hangs is left behind, and does not keep the tests from ending.
+    thread = threading.Thread(target=run, name=f"bounded-{call.__name__}", daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    if thread.is_alive():
+        pytest.fail(f"hung: expected {call.__name__} to return within {PATIENCE_S:g} s")
+    return future.result()

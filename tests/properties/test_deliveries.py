@@ -18,7 +18,7 @@ from mockserver.scenario import Delivery, Scenario
 from mockserver.server import MockServer
 from mockserver.strategies import replies, scenarios
 from mockserver.strategies.replies import custom_tools, json_function_calls, json_tools
-from tests.properties.playing import Bounded, ask_client, ask_sdk, expected_of, judge_last, without_ids
+from tests.properties.playing import ask_client, ask_sdk, expected_of, judge_last, without_ids
 
 meant = replies(json_tools | custom_tools, json_function_calls)
 one_server = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -70,8 +70,7 @@ CONDITIONS: dict[str, Callable[[Scenario], bool]] = {
 @example(scenario=Scenario(name="generated", reply=Reply(content="🙂", pieces=("🙂",)), delivery=Delivery(group="all")))
 def test_the_client_reports_what_was_meant(server: MockServer, http: httpx2.Client, scenario: Scenario) -> None:
     server.add(scenario)
-    with Bounded():
-        got = ask_client(server, scenario, http)
+    got = ask_client(server, scenario, http)
     assert expected_of(server, scenario).right in ("same", "either")
     assert judge_last(server, scenario, got).reasons == ()
 
@@ -82,8 +81,7 @@ def test_the_sdk_reports_what_was_meant_but_for_its_known_deviations(
     server: MockServer, sdk_http: httpx2.Client, scenario: Scenario
 ) -> None:
     server.add(scenario)
-    with Bounded():
-        got = ask_sdk(server, scenario, sdk_http)
+    got = ask_sdk(server, scenario, sdk_http)
     if not any(applies(scenario) for applies in CONDITIONS.values()):
         assert judge_last(server, scenario, got).reasons == ()
 

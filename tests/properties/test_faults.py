@@ -12,7 +12,7 @@ from mockserver.scenario import Delivery, Scenario
 from mockserver.server import MockServer
 from mockserver.strategies import faults, replies, scenarios
 from mockserver.strategies.replies import custom_tools, json_function_calls, json_tools
-from tests.properties.playing import Bounded, ask_client, expected_of, judge_last
+from tests.properties.playing import ask_client, expected_of, judge_last
 
 TIMEOUT_S = 0.5
 """Long enough for a busy machine, and short enough to wait for where a fault stalls the stream."""
@@ -34,8 +34,7 @@ def test_a_fault_is_reported_or_could_not_be_known_and_nothing_is_invented(
     server: MockServer, http: httpx2.Client, scenario: Scenario
 ) -> None:
     server.add(scenario)
-    with Bounded():
-        got = ask_client(server, scenario, http, timeout_s=TIMEOUT_S)
+    got = ask_client(server, scenario, http, timeout_s=TIMEOUT_S)
     assert judge_last(server, scenario, got).reasons == ()
 
 
@@ -46,8 +45,7 @@ def test_of_a_broken_stream_only_an_error_or_the_whole_reply_is_reported(
     server: MockServer, http: httpx2.Client, scenario: Scenario
 ) -> None:
     server.add(scenario)
-    with Bounded():
-        got = ask_client(server, scenario, http, timeout_s=TIMEOUT_S)
+    got = ask_client(server, scenario, http, timeout_s=TIMEOUT_S)
     expected = expected_of(server, scenario)
     assume(expected.right == "error")
     assert got["error"] is not None
