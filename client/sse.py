@@ -4,7 +4,7 @@ Feed bytes, get events; tell it the end and learn what was unfinished. Any parti
 The rules are those of the WHATWG HTML standard, sections 9.2.5 ("Parsing an event stream", W5 below) and 9.2.6 ("Interpreting
 an event stream", W6); the sentence stands at the line that enforces it. Two rules are ours, where the standard leaves room:
 
-- **Invalid UTF-8** is replaced (U+FFFD) as W5 tells, unless `strict` is asked for: then a field that cannot be decoded is a
+- **Invalid UTF-8** is replaced (U+FFFD) as W6 tells, unless `strict` is asked for: then a field that cannot be decoded is a
   `MalformedError`. Replaced text looks like text; who must not pass it for whole asks for `strict`.
 - **Bounds.** W5 knows no limit. `max_line_bytes` counts the bytes of one line without its end, `max_event_bytes` those of all
   lines since the last blank line, comments included, each line end as one. Past either is a `TooLargeError`; memory stays
@@ -131,7 +131,7 @@ class Parser:
         raise RuntimeError("this parser was told the end of its stream; make a new Parser for a new stream")
 
     def _skip_bom(self, data: bytes) -> bytes:
-        # W5: "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any."
+        # W6: "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any."
         data = bytes(self._tail) + data
         if len(data) < len(BOM) and BOM.startswith(data):
             self._tail = bytearray(data)

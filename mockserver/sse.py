@@ -158,7 +158,7 @@ def _framed_blocks(events: Iterable[Event], framing: Framing) -> Iterator[Slice]
     last: Slice | None = None
     for number, event in enumerate(events):
         if framing.bom and number == 0:
-            # W5: the decoder strips "one leading U+FEFF BYTE ORDER MARK (BOM), if any": it is no part of a line.
+            # W6: the decoder strips "one leading UTF-8 Byte Order Mark (BOM), if any": it is no part of a line.
             yield Slice(BOM, event.due_s, None, "bom")
         if last is not None:
             yield last

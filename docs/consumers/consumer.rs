@@ -139,7 +139,7 @@ impl Body {
     }
 }
 
-/// Lines of UTF-8 that end in LF, CRLF or CR, the byte order mark in front of the first taken away (WHATWG HTML 9.2.5).
+/// Lines of UTF-8 that end in LF, CRLF or CR, the byte order mark in front of the first taken away (WHATWG HTML 9.2.5, 9.2.6).
 struct Lines {
     body: Body,
     bytes: Vec<u8>,

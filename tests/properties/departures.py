@@ -26,7 +26,7 @@ class Departure:
 DEPARTURES = {
     "bom-kept": Departure(
         "takes the byte order mark for part of the first line, which it then does not know",
-        "WHATWG HTML 9.2.5: the UTF-8 decode algorithm strips one leading byte order mark, if any",
+        "WHATWG HTML 9.2.6: the UTF-8 decode algorithm strips one leading byte order mark, if any",
         b"\xef\xbb\xbfdata: a\n\n",
     ),
     "without-data": Departure(
@@ -36,7 +36,7 @@ DEPARTURES = {
     ),
     "utf-8-refused": Departure(
         "refuses a stream in which a line is not UTF-8",
-        "WHATWG HTML 9.2.5: streams are decoded by the UTF-8 decode algorithm, which replaces",
+        "WHATWG HTML 9.2.6: streams are decoded by the UTF-8 decode algorithm, which replaces",
         b": \xff\n",
     ),
 }

@@ -12,10 +12,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import httpx_sse
@@ -135,3 +137,17 @@ def test_every_departure_is_some_librarys() -> None:
 def test_eventsource_parser_is_the_standard(drawn: list[tuple[bytes, list[int]]]) -> None:
     got = read_in_node([cut(stream, cuts) for stream, cuts in drawn])
     assert got == [read_with(stream, LIBRARIES["eventsource-parser"]) for stream, _ in drawn]
+
+
+def test_what_the_standard_says_of_decoding_is_cited_from_the_section_where_it_says_so() -> None:
+    """9.2.6 begins with it; 9.2.5 has the grammar."""
+    root = Path(__file__).parents[2]
+    sources = [path for part in ("client", "mockserver", "tests/properties") for path in (root / part).rglob("*.py")]
+    lines = [line for path in sources if path != Path(__file__) for line in path.read_text("utf-8").splitlines()]
+    cited = [
+        line
+        for line in lines
+        if re.search("UTF-8 decode algorithm|strips .one leading|Invalid UTF-8.. is replaced", line)
+    ]
+    assert len(cited) >= 5
+    assert [line for line in cited if re.search(r"\bW5\b|9\.2\.5", line)] == []
