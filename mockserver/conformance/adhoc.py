@@ -17,6 +17,15 @@ REQUIREMENT = (
     "The outcome depends on the reply, never on the delivery; if the delivery is broken, the consumer must say so."
 )
 
+_TYPES = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
 _ANYTHING = {"type": "object", "properties": {}, "additionalProperties": True}
 
 
@@ -60,12 +69,22 @@ def _ask_for(choices: tuple[Choice, ...]) -> dict[str, Any]:
     tools = [
         {"type": "custom", "custom": {"name": name}}
         if kind == "custom"
-        else {"type": "function", "function": {"name": name, "parameters": _ANYTHING}}
-        for kind, name in calls
+        else {"type": "function", "function": {"name": name, "strict": True, "parameters": _describe(call.text)}}
+        for (kind, name), call in calls.items()
     ]
     names = dict.fromkeys(choice.function_call.name for choice in choices if choice.function_call is not None)
     functions = [{"name": name, "parameters": _ANYTHING} for name in names]
     return {"n": len(choices) if len(choices) > 1 else None, "tools": tools, "functions": functions}
+
+
+def _describe(arguments: str) -> dict[str, Any]:
+    """A strict schema that these arguments fit, as SDKs ask for that read arguments by themselves; of none where they are no object."""
+    try:
+        said = json.loads(arguments)
+    except (ValueError, RecursionError):
+        said = None
+    properties = {key: {"type": _TYPES[type(value)]} for key, value in said.items()} if isinstance(said, dict) else {}
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
 
 
 def _needs(choices: tuple[Choice, ...], request: dict[str, Any]) -> Iterator[Ability]:

@@ -19,7 +19,7 @@ Kind = Literal["defect", "weakness", "cost", "dialect", "choice"]
 
 KINDS: dict[Kind, str] = {
     "defect": "the standard or OpenAI's contract says otherwise",
-    "weakness": "a broken answer is not reported, though it can be known to be broken",
+    "weakness": "a broken answer is not reported, though it can be known to be broken; or what is left is not closed",
     "cost": "time grows with the square of what is read",
     "dialect": "another provider's departure, which nobody has promised to understand",
     "choice": "its makers say that it is meant so, or it is the loop's own: not counted",
@@ -99,8 +99,13 @@ def find_idle(defects: Sequence[Defect], matrix: Mapping[str, Any]) -> list[str]
     ]
 
 
-def render_defects(defects: Sequence[Defect], matrix: Mapping[str, Any], sources: Mapping[str, str]) -> str:
-    """The list as Markdown: how many of which kind, then the rows by library. `sources` says whose rule each case tests."""
+def render_defects(
+    defects: Sequence[Defect], matrix: Mapping[str, Any], sources: Mapping[str, str], replays: Mapping[str, str]
+) -> str:
+    """The list as Markdown: how many of which kind, then the rows by library.
+
+    `sources` says whose rule each case tests, `replays` by which one command a row is seen.
+    """
     lines = ["| kind | rows | means |", "|---|---:|---|"]
     lines += [f"| {kind} | {sum(row.kind == kind for row in defects)} | {says} |" for kind, says in KINDS.items()]
     bad = [(consumer, case) for consumer, case, _ in list_bad_cells(matrix)]
@@ -108,6 +113,7 @@ def render_defects(defects: Sequence[Defect], matrix: Mapping[str, Any], sources
         lines += ["", f"### {library}"]
         for row in rows:
             lines += ["", *_render_defect(row, [cell for cell in bad if row.explains(*cell)], sources)]
+            lines += [_render_replay(row, replays.get(row.id))]
     return "\n".join(lines)
 
 
@@ -121,7 +127,14 @@ def _render_defect(defect: Defect, cells: Sequence[tuple[str, str]], sources: Ma
     yield f"- Sent by: {defect.sent_by or _list_senders(cases, sources)}"
     yield f"- Seen with: {', '.join(consumers)}"
     yield f"- Cases: {', '.join(cases)}"
-    yield f"- Replay: `{defect.replay}`"
+
+
+def _render_replay(defect: Defect, command: str | None) -> str:
+    """The one command with its file, and that which plays more of the row's cases."""
+    if command is None:
+        return f"- Replay: `{defect.replay}`"
+    more = f"; more: `{defect.replay}`" if defect.replay != command else ""
+    return f"- Replay: `{command}` ([the scenario](conformance/replays/{defect.id}.yaml)){more}"
 
 
 def _mark_code(where: str) -> str:

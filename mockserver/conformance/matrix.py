@@ -6,8 +6,12 @@ of it:
     FOLDER/results/NAME.json     all the evidence, as `mockserver check --json` writes it
     DOCS/conformance/matrix.json every cell, with the reason where it is no pass; nothing in it depends on the time of day
     DOCS/conformance/matrix.html the same as a page
+    DOCS/conformance/replays/    for each row of the list of defects the smallest scenario that shows it
     DOCS/conformance.md          the table of scores, and the list of defects of DOCS/conformance/defects.yaml, each between two
                                  marks; the rest of that file is written by hand
+
+`make matrix ARGS="--run 'cut-*'"` plays some cases anew, to what is installed, and puts them into the stored results; the whole is
+published.
 """
 
 import argparse
@@ -17,13 +21,15 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mockserver.conformance.adapters import ADAPTERS, Adapter, find_adapter
 from mockserver.conformance.adapters.installing import find_python, install_consumers, node_folder
+from mockserver.conformance.case import choose_cases, load_cases
+from mockserver.conformance.merging import merge_reports
 from mockserver.conformance.publishing import Report, make_table, render, tell_fraction, write_docs
-from mockserver.errors import MockServerError
+from mockserver.errors import MockServerError, UsageError
 
 _TIME_LIMIT_S = 150
 """For each case: long enough that a busy machine does not make a hang of what is merely slow."""
@@ -40,7 +46,8 @@ class Options:
     install: bool = True
     at_once: int = 2
     jobs: int = 1
-    check: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    """Globs of the ids of cases: these are played anew, and put into the stored results of all. None: all are played."""
 
 
 def make_matrix(adapters: Sequence[Adapter], options: Options, tell: Callable[[str], None]) -> dict[str, Report]:
@@ -52,7 +59,8 @@ def make_matrix(adapters: Sequence[Adapter], options: Options, tell: Callable[[s
     count = iter(range(1, len(adapters) + 1))
 
     def judge(adapter: Adapter) -> Report | str:
-        report = judge_consumer(adapter, options, results / f"{adapter.name}.json")
+        play = play_anew if options.run else judge_consumer
+        report = play(adapter, options, results / f"{adapter.name}.json")
         said = report if isinstance(report, str) else _describe_score(report)
         tell(f"[{next(count)}/{len(adapters)}] {adapter.name}: {said}")
         return report
@@ -70,10 +78,32 @@ def _describe_score(report: Report) -> str:
     )
 
 
+def play_anew(adapter: Adapter, options: Options, stored: Path) -> Report | str:
+    """Some cases judged once more, and those never played, put into the stored results of a consumer.
+
+    The stored results stay as they were where that cannot be.
+    """
+    if not stored.exists():
+        return f"not judged: expected the results of all cases in {stored}; play them first, without --run"
+    before, ids = json.loads(stored.read_text(encoding="utf-8")), [case.id for case in load_cases()]
+    never = tuple({*ids} - {result["id"] for result in before["results"]})
+    anew = judge_consumer(adapter, replace(options, run=options.run + never), stored.with_suffix(".anew"))
+    stored.with_suffix(".anew").unlink(missing_ok=True)
+    if isinstance(anew, str):
+        return anew
+    try:
+        merged = merge_reports(before, anew, ids)
+    except UsageError as error:
+        return f"not judged: {error}"
+    stored.write_text(json.dumps(merged, ensure_ascii=False), encoding="utf-8")
+    return {**merged, "command": anew["command"]}
+
+
 def judge_consumer(adapter: Adapter, options: Options, result: Path) -> Report | str:
     """One consumer judged; its report, or what kept it from being judged."""
     command = [sys.executable, "-m", "mockserver", "check", "--consumer", adapter.name, "--json", str(result)]
-    command += ["--jobs", str(options.jobs), "--time-limit", str(_TIME_LIMIT_S), *options.check]
+    command += ["--jobs", str(options.jobs), "--time-limit", str(_TIME_LIMIT_S)]
+    command += [part for glob in options.run for part in ("--run", glob)]
     place = options.folder.resolve()
     if adapter.language == "python" and adapter.name != "client":
         command += ["--python", str(find_python(adapter, options.folder))]
@@ -101,6 +131,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--folder", type=Path, default=Path(".matrix"), help="where consumers are installed (%(default)s)"
     )
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="where it is published (%(default)s)")
+    parser.add_argument(
+        "--run",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="play only these cases anew, to what is installed, and put them into the stored results",
+    )
     parser.add_argument("--keep", action="store_true", help="install nothing: judge what is there")
     parser.add_argument(
         "--render",
@@ -119,7 +156,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.render:
             return render(given.docs)
         adapters = [find_adapter(name) for name in given.names] or list(ADAPTERS.values())
-        options = Options(given.folder, given.docs, not given.keep, given.at_once, given.jobs)
+        if given.run and not choose_cases(load_cases(), given.run):
+            raise UsageError(
+                f"no case is called {' or '.join(given.run)}; `mockserver check --list-cases` shows them all"
+            )
+        options = Options(
+            given.folder, given.docs, not (given.keep or given.run), given.at_once, given.jobs, tuple(given.run)
+        )
         reports = make_matrix(adapters, options, tell)
         if given.names:
             print(make_table(reports))

@@ -8,6 +8,7 @@ from typing import Any
 from mockserver.conformance.adapters import ADAPTERS
 from mockserver.conformance.case import load_cases
 from mockserver.conformance.defects import find_unexplained, read_defects, render_defects
+from mockserver.conformance.replays import choose_replays, write_replays
 from mockserver.conformance.report.page import write_page
 from mockserver.errors import UsageError
 
@@ -117,13 +118,16 @@ def write_between(path: Path, begin: str, end: str, text: str) -> None:
 
 
 def write_defects(docs: Path) -> None:
-    """Write the list of defects, where there is one, by the matrix that was published last."""
+    """Write the list of defects, where there is one, and their replays, by the matrix that was published last."""
     rows = docs / "conformance" / "defects.yaml"
     if not rows.exists():
         return
     cells = json.loads((docs / "conformance" / "matrix.json").read_text(encoding="utf-8"))
     sources = {case.id: case.source for case in load_cases()}
-    text = render_defects(read_defects(rows), cells, sources)
+    defects = read_defects(rows)
+    replays = list(choose_replays(defects, cells, load_cases()))
+    write_replays(replays, docs / "conformance" / "replays")
+    text = render_defects(defects, cells, sources, {replay.defect.id: replay.command for replay in replays})
     write_between(docs / "conformance.md", BEGIN_DEFECTS, END_DEFECTS, text)
 
 

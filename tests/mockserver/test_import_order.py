@@ -28,7 +28,7 @@ ORDER = """
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies
     conformance.case conformance.consumer conformance.arguments conformance.verdict conformance.run conformance.mark conformance.baseline
     conformance.report.data conformance.report.junit conformance.report.markdown conformance.report.page
-    conformance.report.terminal conformance.report conformance.adapters conformance.adapters.installing conformance.defects conformance.publishing conformance.matrix conformance.adhoc conformance.board conformance.fuzz
+    conformance.report.terminal conformance.report conformance.adapters conformance.adapters.installing conformance.merging conformance.defects conformance.replays conformance.publishing conformance.matrix conformance.adhoc conformance.board conformance.fuzz
     conformance.stream_case conformance pytest_plugin
     cli.terminal cli.options cli.serving cli.serve cli.validate cli.schema cli.finding cli.show cli.listing cli.check_options cli.check cli.fuzz cli.demo cli.app cli
     __init__ __main__

@@ -4,6 +4,7 @@ The format is versioned: members may be added within a version, none changes its
 docs/conformance-report.md.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ MAX_ROWS = 400
 
 def make_report(run: Run, command: str = "") -> Report:
     """A run as plain data. `command` is how the consumer was started."""
+    results = [_describe(result) for result in run.results]
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -35,14 +37,18 @@ def make_report(run: Run, command: str = "") -> Report:
         "seed": run.seed,
         "command": command,
         "consumer": {"name": run.consumer.name, "version": run.consumer.version, "lacks": sorted(run.consumer.lacks)},
-        "score": {kind: score(run, kind == "dialect") for kind in ("standard", "dialect")},
-        "results": [_describe(result) for result in run.results],
+        "score": score_results(results),
+        "results": results,
     }
 
 
-def score(run: Run, dialect: bool) -> dict[str, int]:
-    """How many cases have which verdict, of the standard's or of the dialects'; those skipped are no part of `total`."""
-    own = [result.verdict.name for result in run.results if (result.case.cls == "dialect") == dialect]
+def score_results(results: Sequence[Report]) -> dict[str, dict[str, int]]:
+    """How many results have which verdict, the standard's and the dialects' apart; those skipped are no part of `total`."""
+    return {kind: _score(results, kind == "dialect") for kind in ("standard", "dialect")}
+
+
+def _score(results: Sequence[Report], dialect: bool) -> dict[str, int]:
+    own = [result["verdict"] for result in results if (result["class"] == "dialect") == dialect]
     counts = {name: own.count(name) for name in ("pass", "weak", "fail", "crash", "hang", "harness error", "skip")}
     return {"total": len(own) - counts["skip"], **counts}
 

@@ -33,10 +33,25 @@ def test_it_asks_for_what_the_reply_has() -> None:
     )
     assert case.body()["n"] == 2
     assert [tool["type"] for tool in case.body()["tools"]] == ["function", "custom"]
+    assert case.body()["tools"][0]["function"] == {
+        "name": "get_weather",
+        "strict": True,
+        "parameters": {
+            "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False,
+        },
+    }  # fmt: skip
     assert case.needs == ("n", "tools", "custom_tools", "parallel_tools")
     old = make_case(Scenario.of({"name": "old", "reply": {"function_call": {"name": "f", "arguments": "{}"}}}))
     assert old.body()["functions"][0]["name"] == "f"
     assert old.needs == ("function_call",)
+
+
+@pytest.mark.parametrize("arguments", ["", '{"city": "Os', "[1]", "[" * 100_000], ids=["none", "cut", "list", "deep"])
+def test_arguments_that_are_no_object_have_a_schema_of_none(arguments: str) -> None:
+    reply = {"tool_calls": [{"name": "f", "arguments": arguments}]}
+    [tool] = make_case(Scenario.of({"name": "odd", "reply": reply})).body()["tools"]
+    assert tool["function"]["parameters"]["properties"] == {}
+    assert tool["function"]["strict"] is True
 
 
 def test_a_plain_text_asks_for_nothing_in_particular() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from mockserver.conformance.adapters import Adapter, find_adapter
 from mockserver.conformance.adapters.installing import find_python, install_consumers, node_folder
+from mockserver.conformance.case import choose_cases, load_cases
 from mockserver.conformance.matrix import Options, judge_consumer, main, make_matrix
 from mockserver.errors import UsageError
 from tests.mockserver.conformance.made import make_verdicts_report as made_report
@@ -82,16 +84,60 @@ def test_a_tool_that_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 # Judging
 
 
+@pytest.fixture
+def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
+    """A matrix of the two cases `plain` and `sse-bom`, of which `plain` is to be played anew, and no results yet."""
+    monkeypatch.setattr("mockserver.conformance.matrix.load_cases", lambda: choose_cases(load_cases(), FEW))
+    (tmp_path / "m" / "results").mkdir(parents=True)
+    return Options(tmp_path / "m", tmp_path / "docs", install=False, run=("plain",))
+
+
+FEW = ("plain", "sse-bom")
+
+
+def store(options: Options, name: str = "client", **more: Any) -> Path:
+    """Put results of the two cases into the folder: wrong of `plain`, and true of `sse-bom`."""
+    stored = options.folder / "results" / "client.json"
+    report = judge_consumer(find_adapter("client"), replace(options, run=FEW), stored)
+    assert isinstance(report, dict), report
+    report["results"][0] |= {"verdict": "fail", "reasons": ["of old"]}
+    path = stored.with_stem(name)
+    path.write_text(json.dumps({**report, **more}), encoding="utf-8")
+    return path
+
+
 def test_a_consumer_is_judged_in_a_process_of_its_own(tmp_path: Path) -> None:
+    options = Options(tmp_path / "m", tmp_path / "docs", run=FEW)
+    report = judge_consumer(find_adapter("client"), options, tmp_path / "client.json")
+    assert isinstance(report, dict)
+    assert report["command"] == "mockserver check --consumer client"
+    assert report["score"]["standard"]["pass"] == 2
+    said = judge_consumer(find_adapter("groq"), options, tmp_path / "groq.json")
+    assert isinstance(said, str)
+    assert said.startswith("not judged: mockserver:")
+
+
+def test_cases_that_are_played_anew_are_put_into_the_stored_results(few: Options) -> None:
+    stored = store(few)
+    before = json.loads(stored.read_text(encoding="utf-8"))
     told: list[str] = []
-    options = Options(tmp_path / "m", tmp_path / "docs", install=False, check=("--run", "plain", "--run", "sse-bom"))
-    reports = make_matrix(adapters("client", "groq"), options, told.append)
+    reports = make_matrix(adapters("client", "groq"), few, told.append)
     assert list(reports) == ["client"]
-    assert reports["client"]["command"] == "mockserver check --consumer client"
-    assert reports["client"]["score"]["standard"]["pass"] == 2
-    assert sorted(line.partition(":")[0].partition(" ")[2] for line in told) == ["client", "groq"]
-    assert any("standard 2 of 2" in line for line in told)
-    assert any("groq: not judged: mockserver:" in line for line in told)
+    assert [result["verdict"] for result in reports["client"]["results"]] == ["pass", "pass"]
+    assert reports["client"]["results"][1] == before["results"][1], "it was not played again"
+    assert json.loads(stored.read_text(encoding="utf-8"))["score"]["standard"]["pass"] == 2
+    assert any("client: 0.1.0, standard 2 of 2" in line for line in told)
+    assert any("groq: not judged: expected the results of all cases in" in line for line in told)
+    assert [path.name for path in stored.parent.iterdir()] == ["client.json"]
+
+
+def test_what_cannot_be_put_into_the_stored_results_leaves_them_as_they_are(few: Options) -> None:
+    stored = store(few, consumer={"name": "client", "version": "0.0.1", "lacks": []})
+    before = stored.read_bytes()
+    told: list[str] = []
+    assert make_matrix(adapters("client"), few, told.append) == {}
+    assert "the stored results are of client 0.0.1" in told[0]
+    assert stored.read_bytes() == before
 
 
 def test_nodes_consumers_run_in_their_folder_by_its_node(tmp_path: Path) -> None:
@@ -126,5 +172,9 @@ def test_some_names_are_judged_and_nothing_is_published(
     assert main(arguments) == 1, "one could not be judged"
     assert "every cell is what it was" in capsys.readouterr().out
     assert (docs / "conformance" / "matrix.json").is_file()
+    assert main([*arguments, "--run", "sse-*", "--run", "plain"]) == 1
+    assert seen[-1] == Options(tmp_path, docs, install=False, at_once=3, jobs=4, run=("sse-*", "plain"))
+    assert main(["--run", "sse-nothing-*"]) == 2
+    assert "no case is called sse-nothing-*" in capsys.readouterr().err
     assert main(["nobody"]) == 2
     assert "no adapter for a consumer 'nobody'" in capsys.readouterr().err
