@@ -152,7 +152,7 @@ def _is_refused(stream: Stream) -> bool:
 def _is_told(stream: Stream) -> bool:
     """Whether the server says that the answer is not good. What is not framed as an event, an event-stream parser drops."""
     return (_is_refused(stream) and stream.delivery.http.status != 204) or any(
-        (isinstance(fault, ToldError) and fault.shape not in ("unframed", "bare_line"))
+        (isinstance(fault, ToldError) and fault.is_framed)
         or (isinstance(fault, OtherBody) and "event-stream" not in (fault.content_type or ""))
         for fault in stream.faults
     )

@@ -4,6 +4,7 @@ The client knows nothing of the server's code: it sends the bytes it is given, k
 and the boundaries of each read, and says how the connection ended.
 """
 
+import importlib.metadata
 import json
 import os
 import socket
@@ -11,9 +12,12 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, NoReturn, Self, TypeVar
 from urllib.parse import urlsplit
+
+import pytest
 
 from mockserver.connection import Connection
 from mockserver.server import MockServer
@@ -291,3 +295,20 @@ def lent_connections(server: MockServer) -> list[Connection]:
     assert server._thread is not None
     protocols = list(server._thread._server.server_state.connections)
     return [connection for protocol in protocols for connection in list(getattr(protocol, "lent", ()))]
+
+
+CI_FOLDER = Path(__file__).parents[1] / ".ci"
+
+
+def read_pins(name: str = "constraints.txt") -> dict[str, str]:
+    """The versions that a file of constraints pins, by distribution."""
+    lines = (line.partition("#")[0].split("==") for line in (CI_FOLDER / name).read_text(encoding="utf-8").splitlines())
+    return {pin[0].strip(): pin[1].strip() for pin in lines if len(pin) == 2}
+
+
+def skip_unless_pinned(reason: str) -> NoReturn:
+    """Skip a test that needs what CI pins. In CI itself that is a hole in the suite: it fails, but with the oldest versions."""
+    oldest = read_pins("constraints-oldest.txt")["openai"] == importlib.metadata.version("openai")
+    if os.environ.get("CI") and not oldest:
+        pytest.fail(f"{reason}; CI is to have what .ci/constraints*.txt pins, and to judge it")
+    pytest.skip(f"{reason} (the oldest versions)" if oldest else reason)

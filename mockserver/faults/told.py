@@ -64,9 +64,6 @@ SHAPES: dict[str, tuple[str, Callable[[str, str, bytes], Event]]] = {
 }  # fmt: skip
 
 
-_UNFRAMED = ("unframed", "bare_line")
-
-
 class ToldError(Fault, frozen=True, tag="error_event"):
     """The server tells an error in the stream, under status 200."""
 
@@ -92,7 +89,7 @@ class ToldError(Fault, frozen=True, tag="error_event"):
         if before is None:
             return "same"
         seen = stream.seen(before)
-        if self.shape in _UNFRAMED:  # to a parser of event streams no error at all, and perhaps a cut
+        if not self.is_framed:  # to a parser of event streams no error at all, and perhaps a cut
             return "error" if seen == "part" and self.then != "go_on" else "either"
         return "either" if seen == "done" else "error"
 
@@ -105,6 +102,11 @@ class ToldError(Fault, frozen=True, tag="error_event"):
             looks = event.raw if event.raw is not None else b"data: " + event.data
             front = f"event: {event.name}, " if event.name else ""
             yield f"  {name:<13} {front}{looks.decode().strip()}  ({sent_by})"
+
+    @property
+    def is_framed(self) -> bool:
+        """Whether it is told as an event; what is not, a parser of event streams drops."""
+        return self.shape not in ("unframed", "bare_line")
 
     @property
     def _place(self) -> Place:

@@ -21,6 +21,8 @@ from mockserver.conformance.case import ABILITIES, choose_cases, load_cases
 from mockserver.conformance.consumer import Program
 from mockserver.conformance.run import Options, run_cases
 from mockserver.errors import UsageError
+from tests import support
+from tests.support import read_pins, skip_unless_pinned
 
 BASELINES = Path(__file__).parents[2] / "baselines"
 FILES = [adapter for adapter in ADAPTERS.values() if adapter.name != "client"]
@@ -420,7 +422,7 @@ def test_the_failures_of_a_consumer_are_the_known_ones(name: str) -> None:
     judged = path.read_text(encoding="utf-8").splitlines()[0].split()[-1]
     installed = importlib.metadata.version(adapter.distributions[0])
     if name != "client" and installed != judged:
-        pytest.skip(f"{path.name} is of {name} {judged}, here is {installed}")
+        skip_unless_pinned(f"{path.name} is of {name} {judged}, here is {installed}")
     command = [sys.executable, "-m", "mockserver", "check", "--consumer", name, "--strict", "--baseline", str(path)]
     done = run_command([*command, "--skip", COSTLY, "--jobs", "2", "--time-limit", "90"])
     if done.returncode == 1:
@@ -435,6 +437,31 @@ def test_the_failures_of_a_consumer_are_the_known_ones(name: str) -> None:
 def run_command(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "COLUMNS": "200"}
     return subprocess.run(command, capture_output=True, text=True, timeout=540, check=False, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("ci", "version", "oldest", "outcome"),
+    [
+        ("true", "3.0", "1.0", pytest.fail.Exception),
+        ("true", "3.0", "3.0", pytest.skip.Exception),
+        ("", "3.0", "1.0", pytest.skip.Exception),
+    ],
+)
+def test_what_ci_pins_and_does_not_have_fails_there_and_is_skipped_elsewhere(
+    ci: str, version: str, oldest: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
+    monkeypatch.setattr(support, "read_pins", lambda name: {"openai": oldest})
+    with pytest.raises(outcome, match="of another version"):
+        skip_unless_pinned("a baseline of another version")
+
+
+def test_every_baseline_is_of_the_versions_that_ci_pins() -> None:
+    pins = read_pins()
+    for name in HERE[1:]:
+        judged = (BASELINES / f"{name}.txt").read_text(encoding="utf-8").splitlines()[0].split()[-1]
+        assert judged == pins[find_adapter(name).distributions[0]], name
 
 
 @pytest.mark.parametrize("path", sorted(BASELINES.glob("*.txt")), ids=lambda path: path.stem)
