@@ -17,6 +17,7 @@ from msgspec.structs import replace as replace_struct
 from mockserver.completion import CompletedChoice
 from mockserver.faults import Landmarks, find_landmarks
 from mockserver.faults.body import OtherBody
+from mockserver.faults.events import BadJson, DoneSuffix, Drop
 from mockserver.faults.told import ToldError
 from mockserver.http import BODY_HEADERS, code_content
 from mockserver.quirks import QUIRKS
@@ -82,9 +83,8 @@ def expect(stream: Stream) -> Expected:
         rights.append((QUIRKS[quirk].right, quirk))
         hidden |= set(QUIRKS[quirk].hides)
     landmarks = _find_landmarks(stream)
-    for fault in stream.faults:
-        rights.append((fault.right_in(landmarks), str(fault.__struct_config__.tag)))
-        hidden |= set(fault.hides_in(landmarks))
+    rights += _rights_of_faults(stream, landmarks)
+    hidden |= {name for fault in stream.faults for name in fault.hides_in(landmarks)}
     hidden |= set(delivery.hides)
     rights += [(insert.right, "an insertion") for insert in delivery.inserts]
     if delivery.raw is not None:
@@ -99,6 +99,21 @@ def expect(stream: Stream) -> Expected:
     because = tuple(name for own, name in rights if name and own == right != "same")
     readings = tuple(_read_both_ways(stream, hidden)) if "content" in hidden else ()
     return Expected(right, make_outcome(stream, hidden), because, readings, _is_told(stream), _is_no_stream(stream))
+
+
+def _rights_of_faults(stream: Stream, landmarks: Landmarks) -> Iterator[tuple[Right, str]]:
+    """The verdict of each fault.
+
+    Where another one takes an event away, or ends the stream to some, no rule tells what is left of what it would do.
+    """
+    rights = [fault.right_in(landmarks) for fault in stream.faults]
+    takers = {
+        place
+        for place, (fault, right) in enumerate(zip(stream.faults, rights, strict=True))
+        if isinstance(fault, Drop | BadJson | DoneSuffix) and right == "either"
+    }
+    for place, (fault, right) in enumerate(zip(stream.faults, rights, strict=True)):
+        yield "either" if right == "error" and takers - {place} else right, str(fault.__struct_config__.tag)
 
 
 def _rights_of_head(stream: Stream) -> Iterator[tuple[Right, str]]:

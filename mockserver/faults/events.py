@@ -56,6 +56,12 @@ class BadJson(_EventFault, frozen=True, tag="bad_json"):
         # Whoever has the finish may read no further; and of data that is JSON or empty after all, no rule tells.
         return "either" if kind == "done" or _is_json(self.data) else "error"
 
+    def hides_in(self, stream: Landmarks) -> tuple[str, ...]:
+        """All, where what came in the event's place may be passed over without a word: what it said came to nobody."""
+        number = stream.number(self.event)
+        passed_over = number is not None and stream.kinds[number] not in ("done", "whole") and _is_json(self.data)
+        return _ALL if passed_over else super().hides_in(stream)
+
     def strike(self, event: Event) -> Iterator[Event]:
         damaged = event.data.replace(b'":', b'"', 1) if self.data is None else self.data.encode()
         yield replace(event, data=damaged if damaged != event.data else event.data + b"}")

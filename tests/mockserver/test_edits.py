@@ -296,7 +296,7 @@ def test_a_raw_stream_is_given_in_one_way_that_can_be_read(written: dict[str, An
         ({"events": ["a", {"data": {"b": 1}}], "right": "error"}, Raw),
         ({"html": True, "key_order": ["a"]}, JsonStyle),
         ({"line_end": ["cr", "lf"], "bom": True}, Framing),
-        ({"lines": ["a", ""], "at": "last"}, Lines),
+        ({"lines": ["a", ""], "at": "after"}, Lines),
         ({"call": "{uuid}"}, Ids),
     ],
 )

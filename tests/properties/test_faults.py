@@ -4,7 +4,7 @@ import httpx2
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 
-from mockserver.faults.events import DoneSuffix
+from mockserver.faults.events import BadJson, DoneSuffix, Drop
 from mockserver.faults.told import SHAPES
 from mockserver.place import EventRef
 from mockserver.reply import Reply
@@ -21,6 +21,14 @@ meant = replies(json_tools | custom_tools, json_function_calls, max_choices=2)
 ENDED_BY_TRIMMING = Scenario(
     name="generated", reply=Reply(), delivery=Delivery(faults=(DoneSuffix(event=EventRef(2), text=" "),))
 )
+NOTHING_IN_ITS_PLACE = Scenario(
+    name="generated", reply=Reply(), delivery=Delivery(faults=(BadJson(event=EventRef(1), data=""),))
+)
+STRUCK_TWICE = Scenario(
+    name="generated",
+    reply=Reply(),
+    delivery=Delivery(faults=(BadJson(event=EventRef(1)), Drop(event=EventRef(1)))),
+)
 one_server = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
     max_examples=max(settings().max_examples // 2, 10),
@@ -30,6 +38,8 @@ one_server = settings(
 @one_server
 @given(scenario=scenarios(meant, faults=faults(), paced=False))
 @example(scenario=ENDED_BY_TRIMMING)
+@example(scenario=NOTHING_IN_ITS_PLACE)
+@example(scenario=STRUCK_TWICE)
 def test_a_fault_is_reported_or_could_not_be_known_and_nothing_is_invented(
     server: MockServer, http: httpx2.Client, scenario: Scenario
 ) -> None:
@@ -41,6 +51,8 @@ def test_a_fault_is_reported_or_could_not_be_known_and_nothing_is_invented(
 @one_server
 @given(scenario=scenarios(meant, faults=faults(), paced=False))
 @example(scenario=ENDED_BY_TRIMMING)
+@example(scenario=NOTHING_IN_ITS_PLACE)
+@example(scenario=STRUCK_TWICE)
 def test_of_a_broken_stream_only_an_error_or_the_whole_reply_is_reported(
     server: MockServer, http: httpx2.Client, scenario: Scenario
 ) -> None:
