@@ -1,7 +1,8 @@
 # What a developer and CI call; everything made is under .venv, .venv-oldest and the caches that `make clean` removes.
 #
 #   make demo          OpenAI's streaming guide, played against the server with the official SDK
-#   make test          the whole suite, with coverage          make test ARGS="-k chunks"
+#   make test          the whole suite                         make test ARGS="-k chunks"
+#   make coverage      the same, and how much of the code it sees: 95 % of the branches at least
 #   make test-oldest   the suite with the oldest versions that the package claims to work with
 #   make serve         the server on http://127.0.0.1:8000/v1  make serve ARGS="--port 0 my.yaml"
 #   make fuzz          the property tests alone, with examples without end, for FUZZ_S=120 seconds; prints the seed
@@ -27,7 +28,7 @@ NODE := .venv/.installed-node
 # The demo needs the SDK alone, and is content with more.
 DEMO := $(or $(wildcard $(DEV)),.venv/.installed-demo)
 
-.PHONY: demo test test-oldest fuzz matrix bench serve check format clean
+.PHONY: demo test coverage test-oldest fuzz matrix bench serve check format clean
 .DELETE_ON_ERROR:
 
 demo: $(DEMO)
@@ -37,6 +38,9 @@ serve: $(DEMO)
 	@$(BIN)/mockserver serve $(ARGS)
 
 test: $(DEV) $(NODE)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+coverage: $(DEV) $(NODE)
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 test-oldest: .venv-oldest/.installed
