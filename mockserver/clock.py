@@ -2,10 +2,11 @@
 
 import asyncio
 import heapq
-import math
 import time
 from collections.abc import Callable
 from typing import Protocol
+
+from mockserver.wheel import Wheel
 
 
 class Timer(Protocol):
@@ -26,47 +27,18 @@ class Clock(Protocol):
         ...
 
 
-LONGEST_SLEEP_S = 3600.0
-"""Loops do not take any number: longer waits are made of several."""
-
-
 class RealClock:
     """The machine's clock."""
 
     now = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
+    _wheel: Wheel | None = None
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        return _RealTimer(when, callback)
-
-
-class _RealTimer:
-    """Loops count in whole milliseconds and from a time that they read earlier: a call may come early, and waits again."""
-
-    __slots__ = ("_callback", "_handle", "_loop", "_when")
-
-    def __init__(self, when: float, callback: Callable[[], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._when = when
-        self._callback = callback
-        self._handle = self._sleep(when - time.monotonic())
-
-    def _sleep(self, delay_s: float) -> asyncio.Handle:
-        if delay_s <= 0:
-            return self._loop.call_soon(self._callback)
-        # Rounded up to the loop's milliseconds, so that one sleep mostly does.
-        delay_ms = math.ceil((delay_s if delay_s < LONGEST_SLEEP_S else LONGEST_SLEEP_S) * 1000)
-        return self._loop.call_later(delay_ms / 1000, self._wake)
-
-    def _wake(self) -> None:
-        left_s = self._when - time.monotonic()
-        if left_s > 0:
-            self._handle = self._sleep(left_s)
-        else:
-            self._callback()
-
-    def cancel(self) -> None:
-        self._handle.cancel()
+        loop, wheel = asyncio.get_running_loop(), self._wheel
+        if wheel is None or wheel.loop is not loop:
+            wheel = self._wheel = Wheel(loop)
+        return wheel.call_at(when, callback)
 
 
 class JumpClock:
