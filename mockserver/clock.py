@@ -35,9 +35,13 @@ class RealClock:
     _wheel: Wheel | None = None
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        loop, wheel = asyncio.get_running_loop(), self._wheel
-        if wheel is None or wheel.loop is not loop:
-            wheel = self._wheel = Wheel(loop)
+        wheel = self._wheel
+        if (
+            wheel is None or not wheel.turns_here
+        ):  # else this is its loop, and to ask for the running one costs a system call
+            loop = asyncio.get_running_loop()
+            if wheel is None or wheel.loop is not loop:
+                wheel = self._wheel = Wheel(loop)
         return wheel.call_at(when, callback)
 
 

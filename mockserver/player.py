@@ -102,48 +102,35 @@ class Player:
 
     def _on_time(self) -> None:
         try:
-            when = self._send_one() or self._advance()
-            self._timer = None if when is None else self._clock.call_at(when, self._on_time)
+            self._go_on()
         except BaseException as error:  # for the task to raise
             self._timer, self._failure = None, error
         if self._timer is None:
             self._connection.wake()
 
     def _send_one(self) -> float | None:
-        """Send the write that is due, where it is the only one, as nearly all of a paced stream are: `_advance` in short.
+        """Send the write whose time has come, where it leaves alone, as nearly all of a paced stream do: `_advance` in short.
 
-        Returns the moment at which to go on, or None where it did not or where there is more to do.
+        Returns the moment at which to go on; None where that is for `_advance` to say.
         """
-        step, connection, exchange = self._step, self._connection, self._exchange
+        step, connection = self._step, self._connection
         if type(step) is not Write or step.alone or not step.data or self._size or self._ahead or connection.left:
             return None
-        scale = self._scale
-        due_s, at_s = step.due_s * scale, self._clock.now() - self._started
-        if due_s > at_s:
+        passed_s = self._clock.now() - self._started
+        if step.due_s * self._scale > passed_s:
             return None
         following = next(self._steps, _NO_END)
-        next_s = following.due_s * scale
-        if next_s <= at_s:
+        next_s = following.due_s * self._scale
+        if next_s <= passed_s:
             self._ahead.append(following)
             return None
+        self._take(step)
         self._step = following
-        exchange.note_write(due_s, at_s, len(step.data))
-        meter = self._meter
-        meter.note_write(at_s - due_s if due_s > self._free_s else at_s - self._free_s)
-        event = step.event
-        if event is not None and event > self._event:
-            meter.events += event - self._event
-            self._event = event
-        self._count += step.count
-        self._given += len(step.data)
-        self._free_s = at_s
-        if connection.send(step.data):
-            meter.sent_bytes += connection.sent - self._counted
-            exchange.bytes_sent = self._counted = connection.sent
-            exchange.steps_played = self._count
-            return self._started + next_s
-        self._note_sent()
-        return None
+        self._send(step.data, step.due_s)
+        if connection.waits_for_client or connection.left:
+            return None
+        self._exchange.steps_played = self._count
+        return self._started + next_s
 
     def _advance(self) -> float | None:
         """Play what is due, as far as that goes without waiting.

@@ -6,16 +6,14 @@ some microseconds; elsewhere by the loop's timer. It has nothing open while nobo
 """
 
 import asyncio
-import ctypes
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from threading import get_ident
+from typing import Protocol
 
 TICKS_PER_S = 4000
 """Timers of the same tick are called together: in a quarter of a millisecond there is time for some twenty writes."""
@@ -24,6 +22,7 @@ _FAR_S = 1e9
 """Later than anybody waits: loops and systems do not take any number."""
 
 LONGEST_SLEEP_S = 3600.0
+"""Longer waits by a loop's timer are made of several."""
 
 
 class WheelTimer:
@@ -52,8 +51,13 @@ class Wheel:
         self._slots: dict[int, list[WheelTimer]] = {}
         self._ticks: list[int] = []  # a heap of the keys of `_slots`
         self._waiting = 0
-        self._turning = False
+        self._turning: int | None = None  # the thread, while it turns
         self._alarm: _Alarm | None = None
+
+    @property
+    def turns_here(self) -> bool:
+        """Whether the calling thread is in a callback of this wheel, and so in its loop."""
+        return self._turning == get_ident()
 
     def call_at(self, when: float, callback: Callable[[], None]) -> WheelTimer:
         """Call `callback` at the end of the tick in which `time.monotonic()` reaches `when`: never within this call."""
@@ -66,14 +70,14 @@ class Wheel:
             return timer
         self._slots[tick] = [timer]
         heappush(self._ticks, tick)
-        if not self._turning and self._ticks[0] == tick:
+        if self._turning is None and self._ticks[0] == tick:
             self._set_alarm()
         return timer
 
     def forget(self) -> None:
         """Count a timer out that was cancelled."""
         self._waiting -= 1
-        if not self._turning and not self._waiting:
+        if self._turning is None and not self._waiting:
             self._rest()
 
     def _turn(self) -> None:
@@ -82,7 +86,7 @@ class Wheel:
         passed = math.floor(time.monotonic() * TICKS_PER_S)
         while ticks and ticks[0] <= passed:
             due += slots.pop(heappop(ticks))
-        self._turning = True
+        self._turning = get_ident()
         for timer in due:
             callback = timer.callback
             if callback is None:
@@ -93,7 +97,7 @@ class Wheel:
                 callback()
             except Exception as error:
                 self.loop.call_exception_handler({"message": "a timer's callback failed", "exception": error})
-        self._turning = False
+        self._turning = None
         if self._waiting:
             self._set_alarm()
         else:
@@ -125,6 +129,8 @@ class _Alarm(Protocol):
 def make_alarm(loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> _Alarm:
     """What calls `wake` in the loop, as exactly as the system can."""
     if sys.platform == "linux":
+        from mockserver.timerfd import KernelAlarm  # here: most runs never wait, and ctypes takes milliseconds to load
+
         with suppress(OSError, AttributeError):  # AttributeError: a C library without it
             return KernelAlarm(loop, wake)
     return LoopAlarm(loop, wake)
@@ -147,55 +153,3 @@ class LoopAlarm:
     def close(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
-
-
-class KernelAlarm:
-    """Linux's timerfd: a descriptor that can be read from a moment on. It is never read: to set it anew silences it."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
-        self._fd = -1
-        self._loop = loop
-        self._set = _system_calls().timerfd_settime
-        self._spec = _TimerSpec()
-        self._at = ctypes.byref(self._spec)
-        self._fd = _system_calls().timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
-        loop.add_reader(self._fd, wake)
-
-    def set(self, when: float) -> None:
-        # Zero would mean: never.
-        self._spec.value_s, self._spec.value_ns = divmod(max(int(when * 1e9), 1), 1_000_000_000)
-        self._set(self._fd, _ABSOLUTE, self._at, None)
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._fd)
-        self.__del__()
-
-    def __del__(self) -> None:  # a loop may have been closed with timers that wait
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-
-class _TimerSpec(ctypes.Structure):
-    """`struct itimerspec` of timerfd_settime(2)."""
-
-    _fields_ = [(name, ctypes.c_long) for name in ("interval_s", "interval_ns", "value_s", "value_ns")]
-
-
-_ABSOLUTE = 1  # TFD_TIMER_ABSTIME
-
-
-@cache
-def _system_calls() -> Any:
-    # Python has these two itself from 3.13 on.
-    calls = ctypes.CDLL(None, use_errno=True)
-    for name in ("timerfd_create", "timerfd_settime"):
-        getattr(calls, name).errcheck = _check
-    return calls
-
-
-def _check(result: int, *_: Any) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result

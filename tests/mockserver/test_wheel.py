@@ -1,0 +1,259 @@
+"""The wheel, on every loop and with every alarm that there is."""
+
+import asyncio
+import gc
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mockserver import wheel as wheel_module
+from mockserver.wheel import TICKS_PER_S, LoopAlarm, Wheel, make_alarm
+
+
+class HastyLoop(asyncio.SelectorEventLoop):
+    """A loop that counts too fast: it calls after a part of the delay."""
+
+    haste = 2.0
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        return super().call_later(delay / self.haste, callback, *args, context=context)
+
+
+def new_uvloop() -> asyncio.AbstractEventLoop:
+    loop: asyncio.AbstractEventLoop = pytest.importorskip("uvloop").new_event_loop()
+    return loop
+
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": new_uvloop, "hasty": HastyLoop}
+ALARMS = {"best": make_alarm, "loop": LoopAlarm}
+
+
+@pytest.fixture(params=ALARMS)
+def alarm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets wheels be woken by one kind of alarm."""
+    monkeypatch.setattr(wheel_module, "make_alarm", ALARMS[request.param])
+
+
+@pytest.fixture(params=LOOPS)
+def run(alarm: None, request: pytest.FixtureRequest) -> Any:
+    """Runs a coroutine in one of the loops, with one of the alarms."""
+    with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
+        yield runner.run
+
+
+def make_wheel() -> Wheel:
+    return Wheel(asyncio.get_running_loop())
+
+
+async def wait(wheel: Wheel, delay_s: float) -> tuple[float, float]:
+    """Wait for a timer: when it was to come, and when it came."""
+    called = asyncio.Event()
+    when = time.monotonic() + delay_s
+    wheel.call_at(when, called.set)
+    await called.wait()
+    return when, time.monotonic()
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.0001, 0.0015, 0.004, 0.0099])
+def test_no_timer_is_early(run: Any, delay_s: float) -> None:
+    async def wait_often() -> None:
+        wheel = make_wheel()
+        for when, now in await asyncio.gather(*(wait(wheel, delay_s + k / 7000) for k in range(20))):
+            assert now >= when
+
+    run(wait_often())
+
+
+def test_a_moment_that_is_past_comes_at_once_but_not_within_the_call(run: Any) -> None:
+    async def look_back() -> None:
+        calls: list[str] = []
+        wheel = make_wheel()
+        for when in (time.monotonic() - 5, 0.0, -1.0):
+            wheel.call_at(when, lambda: calls.append("called"))
+        assert calls == []
+        _, now = await wait(wheel, 0.0)
+        assert calls == ["called"] * 3
+        assert now < time.monotonic() + 1
+
+    run(look_back())
+
+
+def test_timers_are_called_in_the_order_of_their_ticks_and_within_one_as_they_were_set(run: Any) -> None:
+    async def set_three() -> list[str]:
+        order: list[str] = []
+        wheel, done = make_wheel(), asyncio.Event()
+        now = time.monotonic()
+        tick = (int(now * TICKS_PER_S) + 40) / TICKS_PER_S
+        for name, when in (("last", tick + 0.001), ("second", tick), ("third", tick), ("first", tick - 0.001)):
+            wheel.call_at(when, lambda name=name: order.append(name))  # type: ignore[misc]
+        wheel.call_at(tick + 0.002, done.set)
+        await done.wait()
+        return order
+
+    assert run(set_three()) == ["first", "second", "third", "last"]
+
+
+def test_an_earlier_timer_that_is_set_later_does_not_wait_for_the_other(run: Any) -> None:
+    async def overtake() -> None:
+        wheel = make_wheel()
+        far = wheel.call_at(time.monotonic() + 3600, pytest.fail)
+        when, now = await wait(wheel, 0.001)
+        assert now >= when
+        far.cancel()
+
+    run(overtake())
+
+
+def test_a_cancelled_timer_is_not_called(run: Any) -> None:
+    async def cancel() -> None:
+        calls: list[str] = []
+        wheel = make_wheel()
+        timer = wheel.call_at(time.monotonic() + 0.001, lambda: calls.append("called"))
+        timer.cancel()
+        timer.cancel()  # a second time is as good as once
+        await wait(wheel, 0.01)
+        assert calls == []
+
+    run(cancel())
+
+
+def test_one_callback_may_cancel_another_of_the_same_tick(run: Any) -> None:
+    async def cancel() -> None:
+        wheel = make_wheel()
+        when = time.monotonic() + 0.002
+        wheel.call_at(when, lambda: other.cancel())
+        other = wheel.call_at(when, pytest.fail)
+        await wait(wheel, 0.01)
+
+    run(cancel())
+
+
+def test_what_a_callback_sets_has_its_turn_when_the_loop_has_looked_at_its_sockets(run: Any) -> None:
+    async def set_again() -> list[str]:
+        order: list[str] = []
+        loop, wheel, done = asyncio.get_running_loop(), make_wheel(), asyncio.Event()
+
+        def first() -> None:
+            loop.call_soon(lambda: order.append("the loop"))
+            wheel.call_at(time.monotonic() - 1, second)
+            order.append("the first turn")
+
+        def second() -> None:
+            order.append("the next turn")
+            done.set()
+
+        wheel.call_at(time.monotonic(), first)
+        await done.wait()
+        return order
+
+    assert run(set_again()) == ["the first turn", "the loop", "the next turn"]
+
+
+def test_a_callback_that_fails_keeps_no_other_from_its_turn(run: Any) -> None:
+    async def fail() -> list[str]:
+        told: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+        wheel, when = make_wheel(), time.monotonic() + 0.002
+        wheel.call_at(when, lambda: 1 // 0)  # type: ignore[arg-type]
+        await wait(wheel, 0.002)
+        return told
+
+    assert run(fail()) == ["integer division or modulo by zero"]
+
+
+@pytest.mark.parametrize("when", [float("inf"), 1e300])
+def test_a_moment_beyond_all_loops_is_waited_for_all_the_same(run: Any, when: float) -> None:
+    async def wait_for_ever() -> None:
+        wheel = make_wheel()
+        timer = wheel.call_at(when, pytest.fail)
+        await wait(wheel, 0.001)
+        timer.cancel()
+
+    run(wait_for_ever())
+
+
+def test_a_long_wait_is_made_of_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheel_module, "LONGEST_SLEEP_S", 0.002)
+    monkeypatch.setattr(wheel_module, "make_alarm", LoopAlarm)
+
+    async def wait_long() -> None:
+        when, now = await wait(make_wheel(), 0.009)
+        assert now >= when
+
+    asyncio.run(wait_long())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tells open files by /proc, and uses timerfd on Linux alone")
+def test_nothing_is_open_while_nobody_waits(run: Any) -> None:
+    async def look() -> None:
+        wheel = make_wheel()
+        assert not list_timer_files()
+        first, second = (wheel.call_at(time.monotonic() + 60, pytest.fail) for _ in range(2))
+        assert len(list_timer_files()) == (wheel_module.make_alarm is make_alarm)
+        first.cancel()
+        second.cancel()
+        assert not list_timer_files()
+        await wait(wheel, 0.001)
+        await asyncio.sleep(0)
+        assert not list_timer_files()
+
+    run(look())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tells open files by /proc")
+def test_a_loop_that_is_closed_with_timers_leaves_no_file_open() -> None:
+    async def leave() -> None:
+        make_wheel().call_at(time.monotonic() + 60, pytest.fail)
+        assert len(list_timer_files()) == 1
+
+    asyncio.run(leave())
+    gc.collect()
+    assert not list_timer_files()
+
+
+def list_timer_files() -> list[str]:
+    """The timers of the system that this process has open."""
+    links = []
+    for file in Path("/proc/self/fd").iterdir():
+        try:
+            links.append(os.readlink(file))
+        except FileNotFoundError:  # the one that lists
+            continue
+    return [link for link in links if "timerfd" in link]
+
+
+def test_where_the_system_has_no_such_timers_the_loops_own_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def make() -> None:
+        assert isinstance(make_alarm(asyncio.get_running_loop(), pytest.fail), LoopAlarm)
+
+    monkeypatch.setattr(sys, "platform", "elsewhere")
+    asyncio.run(make())
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.004), st.booleans()), max_size=30))
+def test_every_timer_that_is_not_cancelled_is_called_once_and_none_early(told: list[tuple[float, bool]]) -> None:
+    async def play() -> list[tuple[int, float]]:
+        wheel, calls = make_wheel(), list[tuple[int, float]]()
+        now = time.monotonic()
+        timers = [
+            wheel.call_at(now + delay_s, lambda k=k: calls.append((k, time.monotonic() - now)))  # type: ignore[misc]
+            for k, (delay_s, _) in enumerate(told)
+        ]
+        for timer, (_, is_cancelled) in zip(timers, told, strict=True):
+            if is_cancelled:
+                timer.cancel()
+        await wait(wheel, 0.005)
+        return calls
+
+    calls = asyncio.run(play())
+    assert sorted(k for k, _ in calls) == [k for k, (_, is_cancelled) in enumerate(told) if not is_cancelled]
+    assert all(after_s >= told[k][0] for k, after_s in calls)
