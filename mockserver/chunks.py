@@ -241,11 +241,11 @@ STEP = 16
 _STRIDE, _ROOM = 17, 128
 
 
-def filler_places(seed: str) -> Iterator[int]:
-    """Where in `FILLER` the letters of each chunk of a stream begin, in turn."""
+def filler_row(seed: str) -> tuple[range, int]:
+    """Where in `FILLER` the letters of the chunks of a stream begin, and which of these places is that of its first chunk."""
     number = crc32(seed.encode("utf-8", "surrogatepass"))
-    places = range(number % _STRIDE, len(FILLER) - _ROOM, _STRIDE)
-    return islice(cycle(places), number // _STRIDE % len(places), None)
+    row = range(number % _STRIDE, len(FILLER) - _ROOM, _STRIDE)
+    return row, number // _STRIDE % len(row)
 
 
 def obfuscate(chunks: Iterable[Chunk], seed: str, step: int = STEP) -> Iterator[Chunk]:
@@ -253,7 +253,8 @@ def obfuscate(chunks: Iterable[Chunk], seed: str, step: int = STEP) -> Iterator[
 
     Each chunk's JSON is as many characters long as a multiple of `step` and one more, as the real API's are.
     """
-    places = filler_places(seed)
+    row, begin = filler_row(seed)
+    places = islice(cycle(row), begin, None)
     for chunk in chunks:
         if "obfuscation" in chunk.data:
             at = next(places)

@@ -8,13 +8,13 @@ A property holds the result equal to the long way's, byte for byte and due time 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby, islice
-from operator import attrgetter
+from itertools import cycle, groupby, islice
+from operator import attrgetter, getitem
 from typing import Any, NamedTuple
 
 import msgspec
 
-from mockserver.chunks import FILLER, STEP, filler_places
+from mockserver.chunks import FILLER, STEP, filler_row
 from mockserver.completion import Token
 from mockserver.json_text import COMPACT
 from mockserver.message import Message
@@ -29,15 +29,21 @@ MAX_PIECE = 2048
 """The longest text of a token, in characters: a longer one may make an event that is cut in slices."""
 
 _encode = msgspec.json.Encoder().encode
-_text, _part = attrgetter("text"), attrgetter("part")
+_text, _place = attrgetter("text"), attrgetter("part", "call")
 
 
 class _Batch(NamedTuple):
-    """Some events: the due time of each in seconds, their bytes, of all in as many pieces, and how many bytes that is."""
+    """Some events: the due time of each in seconds, and their bytes, of all in as many pieces."""
 
     dues: Sequence[float]
     pieces: list[bytes]
-    size: int
+
+
+class _Fillers(NamedTuple):
+    """What fills the events of a stream: where in `FILLER` it may begin, and the numbers of these places in turn."""
+
+    row: range
+    places: Iterator[int]
 
 
 def is_plain(stream: Stream, message: Message, timing: Timing) -> bool:
@@ -83,13 +89,13 @@ def plain_writes(stream: Stream) -> Iterator[Step] | None:
 
 def _runs(tokens: Sequence[Token]) -> list[Sequence[Token]]:
     """The tokens, those together that are of the same part."""
-    parts = set(map(_part, tokens))
-    if len(parts) == 1 and "tool_call" not in parts:  # nearly every stream
+    if tokens and _place(tokens[0]) == _place(tokens[-1]):  # nearly every stream: parts come one after the other
         return [tokens]
-    return [list(run) for _, run in groupby(tokens, key=attrgetter("part", "call"))]
+    return [list(run) for _, run in groupby(tokens, key=_place)]
 
 
-_DONE = b"%x\r\n%b\r\n" % (len(frame_event(DONE, "done")), frame_event(DONE, "done"))
+_DONE_EVENT = frame_event(DONE, "done")
+_DONE = b"%x\r\n%b\r\n" % (len(_DONE_EVENT), _DONE_EVENT)
 
 
 def _fill(
@@ -99,18 +105,19 @@ def _fill(
 
     `longest` is the length of the longest token, in characters.
     """
-    places, run, first = filler_places(seed), iter(runs), 0
+    row, begin = filler_row(seed)
+    fillers = _Fillers(row, islice(cycle(range(len(row))), begin, None))
+    run, first = iter(runs), 0
     for mold in molds:
         if not mold.has_text:
-            data = _pour_alone(mold, places)
-            yield _Batch([mold.due_s], [data], len(data))
+            yield _Batch([mold.due_s], [_pour_alone(mold, fillers)])
             continue
         tokens = next(run)
         most = SLICE_BYTES // (longest * _MOST_BYTES + mold.size + _HEAD_BYTES + STEP)
         for batch, dues in _portions(tokens, due, first, most):
-            yield _pour(dues, mold, _write_texts([token.text for token in batch]), places)
+            yield _pour(dues, mold, _write_texts([*map(_text, batch)]), fillers)
         first += len(tokens)
-    yield _Batch([due[-1]], [_DONE], len(_DONE))
+    yield _Batch([due[-1]], [_DONE])
 
 
 def _portions(
@@ -142,49 +149,47 @@ def _write_texts(texts: list[str]) -> list[bytes]:
     return together[2:-2].split(b'","')  # without an escape there are no quotes but those around the texts
 
 
-def _pour(dues: Sequence[float], mold: Mold, texts: list[bytes], places: Iterator[int]) -> _Batch:
+def _pour(dues: Sequence[float], mold: Mold, texts: list[bytes], fillers: _Fillers) -> _Batch:
     """A mold filled with each of these texts: the pieces of the events, each of them an HTTP chunk of its own.
 
     What stands around a text depends on its length alone, so it is made once for each length that there is.
     """
-    middle, back, count = mold.middle, mold.back + b"\r\n", len(texts)
+    count = len(texts)
     lengths: list[Any] = [*map(len, texts)]
     is_ascii = b"".join(texts).isascii()
     if not is_ascii:
         lengths = [*zip(lengths, [len(text.decode()) for text in texts], strict=True)]
-    heads, fillers, sizes = {}, {}, {}
-    for length in set(lengths):
+    heads, ends = {}, {}
+    for length in {*lengths}:
         size, characters = (length, length) if is_ascii else length
         letters = (1 - mold.characters - characters) % STEP if mold.fills else 0
-        fillers[length] = _cut_filler(letters)
-        heads[length] = head = b"%x\r\n%b" % (mold.size + size + letters, mold.front)
-        sizes[length] = len(head) + size + len(middle) + letters + len(back)
-    pieces = [middle] * (_PIECES * count)
+        ends[length] = _make_ends(fillers.row, letters, mold.back)
+        heads[length] = b"%x\r\n%b" % (mold.size + size + letters, mold.front)
+    pieces = [mold.middle] * (_PIECES * count)
     pieces[0::_PIECES] = map(heads.__getitem__, lengths)
     pieces[1::_PIECES] = texts
     if mold.fills:
-        pieces[3::_PIECES] = [fillers[length][at] for length, at in zip(lengths, places, strict=False)]
+        pieces[3::_PIECES] = map(getitem, map(ends.__getitem__, lengths), fillers.places)
     else:
-        pieces[3::_PIECES] = [b""] * count
-    pieces[4::_PIECES] = [back] * count
-    return _Batch(dues, pieces, sum(map(sizes.__getitem__, lengths)))
+        pieces[3::_PIECES] = [_make_ends(fillers.row, 0, mold.back)[0]] * count
+    return _Batch(dues, pieces)
 
 
-def _pour_alone(mold: Mold, places: Iterator[int]) -> bytes:
+def _pour_alone(mold: Mold, fillers: _Fillers) -> bytes:
     """The one event of a mold that has no hole for a text."""
-    letters = (1 - mold.characters) % STEP if mold.fills else 0
-    filler = _cut_filler(letters)[next(places)] if mold.fills else b""
+    letters, at = ((1 - mold.characters) % STEP, fillers.row[next(fillers.places)]) if mold.fills else (0, 0)
+    filler = FILLER[at : at + letters]
     return b"%x\r\n%b%b%b%b\r\n" % (mold.size + letters, mold.front, mold.middle, filler, mold.back)
 
 
-@lru_cache(STEP)
-def _cut_filler(length: int) -> list[bytes]:
-    """All pieces of `FILLER` of a length, by where they begin: to cut one takes longer than to look it up."""
-    return [FILLER[at : at + length] for at in range(len(FILLER) - length)]
+@lru_cache(512)
+def _make_ends(row: range, letters: int, back: bytes) -> list[bytes]:
+    """All ends of an event, in the order in which a stream takes them: so they lie in memory too, and are found the fastest."""
+    return [b"%b%b\r\n" % (FILLER[at : at + letters], back) for at in row]
 
 
-_PIECES = 5
-"""Of how many pieces an event is made, when it is poured."""
+_PIECES = 4
+"""Of how many pieces an event is made, when it is poured: what stands before its text, the text, what stands behind, the end."""
 
 
 def _alone(batches: Iterable[_Batch]) -> Iterator[Write]:
@@ -202,22 +207,23 @@ def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
     size, last_s, number, of = 0, 0.0, -1, 0
     for batch in batches:
         is_one = batch.dues[0] == batch.dues[-1]  # due times never decrease
-        for dues, pieces, more in (batch,) if is_one else _singly(batch):
-            size += more
+        for dues, pieces in (batch,) if is_one else _singly(batch):
+            data = b"".join(pieces)
+            size += len(data)
             if parts and (dues[0] != last_s or size > SLICE_BYTES):
                 yield Write(last_s, b"".join(parts), False, number, of)
-                parts, size, of = [], more, 0
+                parts, size, of = [], len(data), 0
             last_s = dues[0]
             number += len(dues)
             of += len(dues)
-            parts += pieces
+            parts.append(data)
     yield Write(last_s, b"".join(parts), False, number, of)
 
 
-def _singly(batch: _Batch) -> Iterator[_Batch]:
+def _singly(batch: _Batch) -> Iterator[tuple[Sequence[float], Sequence[bytes]]]:
     """Each event of a batch as a batch of its own."""
     for due_s, pieces in _split(batch):
-        yield _Batch([due_s], [*pieces], sum(map(len, pieces)))
+        yield [due_s], pieces
 
 
 def _split(batch: _Batch) -> Iterator[tuple[float, Sequence[bytes]]]:
