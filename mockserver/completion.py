@@ -177,9 +177,14 @@ def _count(
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": sum([[*map(_part, choice.tokens)].count("reasoning") for choice in choices]),
+            "reasoning_tokens": sum([_count_reasoning(choice.tokens) for choice in choices]),
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },
     }
+
+
+def _count_reasoning(tokens: Sequence[Token]) -> int:
+    """How many tokens are of reasoning, which comes before everything else."""
+    return [*map(_part, tokens)].count("reasoning") if tokens and tokens[0].part == "reasoning" else 0

@@ -156,8 +156,8 @@ def merge_headers(ours: Iterable[tuple[str, str]], theirs: Headers) -> Iterator[
     yield from ((name, said) for name, values in wanted.values() for said in values)
 
 
-def render_head(status: int, headers: Iterable[tuple[str, str]], version: str = "1.1") -> bytes:
-    """Status line and headers, with the blank line that ends them.
+def render_head(status: int, headers: Iterable[tuple[str, str]], version: str = "1.1", more: str = "") -> bytes:
+    """Status line and headers, with the blank line that ends them; `more` are headers too, as `render_headers` makes them.
 
     RFC 9112 4: "status-line = HTTP-version SP status-code SP [ reason-phrase ]".
     """
@@ -165,8 +165,12 @@ def render_head(status: int, headers: Iterable[tuple[str, str]], version: str = 
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    lines = [f"HTTP/{version} {status} {phrase}", *(f"{name}: {value}" for name, value in headers)]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    return f"HTTP/{version} {status} {phrase}\r\n{render_headers(headers)}{more}\r\n".encode("latin-1")
+
+
+def render_headers(headers: Iterable[tuple[str, str]]) -> str:
+    """The lines of headers."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
 def http_date(wall_s: float) -> str:

@@ -18,8 +18,11 @@ from mockserver.http import (
     merge_headers,
     offers,
     render_head,
+    render_headers,
 )
 from mockserver.sse import Slice
+
+_CONSTANT = render_headers([*RATE_LIMIT_HEADERS.items(), *CORS_HEADERS.items()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,10 @@ class Message:
             ("openai-processing-ms", str(round(processing_s * 1000))),
             ("openai-version", "2020-10-01"),
             ("x-request-id", self.request_id),
-            *RATE_LIMIT_HEADERS.items(),
-            *CORS_HEADERS.items(),
         ]
-        headers: Iterable[tuple[str, str]] = ours
+        if not (self.extra or self.http.headers):
+            return render_head(self.status, ours, self.version, _CONSTANT)
+        headers: Iterable[tuple[str, str]] = [*ours, *RATE_LIMIT_HEADERS.items(), *CORS_HEADERS.items()]
         for others in (dict(self.extra), self.http.headers):
             headers = merge_headers(headers, others) if others else headers
         return render_head(self.status, headers, self.version)

@@ -6,7 +6,7 @@ of that shape; what comes out is kept as patterns. A stream's molds are the patt
 
 import re
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import accumulate
 from operator import attrgetter
 from typing import Any
@@ -30,6 +30,7 @@ _OWN_MARKS: tuple[Any, ...] = tuple([f"\ue000\ue003{letter}" for letter in "abcd
 _OWN_HOLES = {_encode(mark): number for number, mark in enumerate(_OWN_MARKS)}
 _OWN_HOLE = re.compile(b"(" + b"|".join(_OWN_HOLES) + b")")
 _own = attrgetter(*_OWN)
+_shape = attrgetter(*[field.name for field in fields(CompletedChoice) if field.name != "tokens"])
 
 
 class Mold(msgspec.Struct):
@@ -87,14 +88,14 @@ _HOLE_BEGINS = "\ue000".encode()
 
 def _patterns(stream: Stream, runs: Sequence[Sequence[Token]]) -> list[_Pattern] | None:
     """The patterns of all streams of the same shape; None where a hole's own text stands in one."""
-    request = stream.request
-    holes = tuple([Token(run[0].part, _HOLE, run[0].call) for run in runs])
-    choice = replace(stream.completion.choices[0], tokens=holes)
-    key = choice, request.include_usage, request.include_obfuscation
+    request, choice = stream.request, stream.completion.choices[0]
+    holes = tuple([(run[0].part, run[0].call) for run in runs])
+    key = holes, _shape(choice), request.include_usage, request.include_obfuscation
     kept = _kept.get(key, _ABSENT)  # one look: all servers of a process keep them here, and the thread of any may clear
     if not isinstance(kept, tuple):
         return kept
-    patterns = list(_make_patterns(choice, stream))
+    tokens = tuple([Token(part, _HOLE, call) for part, call in holes])
+    patterns = list(_make_patterns(replace(choice, tokens=tokens), stream))
     made = None if None in patterns else [pattern for pattern in patterns if pattern]
     if len(_kept) >= _MAX_KEPT:
         _kept.clear()

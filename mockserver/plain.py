@@ -5,7 +5,6 @@ it. No rule of a chunk, an event or an HTTP chunk stands here but this one: the 
 A property holds the result equal to the long way's, byte for byte and due time for due time.
 """
 
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import cycle, groupby, islice
@@ -75,7 +74,7 @@ def _is_plain_delivery(delivery: Delivery) -> bool:
 def plain_writes(stream: Stream) -> Iterator[Step] | None:
     """The writes of a plain stream, up to the last event's; None if no molds can be made of it."""
     tokens = stream.completion.choices[0].tokens
-    due = array("d", islice(stream.schedule, len(tokens) or 1))  # a list would take four times as much
+    due = stream.schedule.take(len(tokens) or 1)
     longest = max(map(len, map(_text, tokens)), default=0)
     if longest > MAX_PIECE:
         return None
@@ -115,7 +114,7 @@ def _fill(
         tokens = next(run)
         most = SLICE_BYTES // (longest * _MOST_BYTES + mold.size + _HEAD_BYTES + STEP)
         for batch, dues in _portions(tokens, due, first, most):
-            yield _pour(dues, mold, _write_texts([*map(_text, batch)]), fillers)
+            yield _pour(dues, mold, _write_texts([token.text for token in batch]), fillers)
         first += len(tokens)
     yield _Batch([due[-1]], [_DONE])
 
@@ -166,10 +165,12 @@ def _pour(dues: Sequence[float], mold: Mold, texts: list[bytes], fillers: _Fille
         ends[length] = _make_ends(fillers.row, letters, mold.back)
         heads[length] = b"%x\r\n%b" % (mold.size + size + letters, mold.front)
     pieces = [mold.middle] * (_PIECES * count)
-    pieces[0::_PIECES] = map(heads.__getitem__, lengths)
+    is_even = len(heads) == 1
+    pieces[0::_PIECES] = [*heads.values()] * count if is_even else map(heads.__getitem__, lengths)
     pieces[1::_PIECES] = texts
     if mold.fills:
-        pieces[3::_PIECES] = map(getitem, map(ends.__getitem__, lengths), fillers.places)
+        own = [*ends.values()] * count if is_even else map(ends.__getitem__, lengths)
+        pieces[3::_PIECES] = map(getitem, own, fillers.places)
     else:
         pieces[3::_PIECES] = [_make_ends(fillers.row, 0, mold.back)[0]] * count
     return _Batch(dues, pieces)

@@ -1,15 +1,14 @@
-"""Plan + clock + connection: a response that plays a plan. It returns quietly when it is cancelled or the client leaves."""
+"""Plan + player: a response that plays a plan. It returns quietly when it is cancelled or the client leaves."""
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mockserver.clock import Clock
+from mockserver.connection import Connection
 from mockserver.journal import Exchange
-from mockserver.meter import Meter
 from mockserver.player import Player
 from mockserver.steps import Step
 from mockserver.transport import borrow
@@ -18,32 +17,19 @@ log = logging.getLogger("mockserver")
 
 
 class Playback(Response):
-    """A Starlette response that plays a plan on the connection lent with the request.
+    """A Starlette response that plays a plan on the connection lent with the request, with the player made for it.
 
-    `started` is the clock's time when the request had been read; `time_scale` stretches all due times (0: all at once).
     Raises `ConnectionNotLentError` where no connection is lent.
     """
 
-    def __init__(
-        self,
-        plan: Iterable[Step],
-        exchange: Exchange,
-        clock: Clock,
-        started: float,
-        time_scale: float = 1.0,
-        meter: Meter | None = None,
-    ) -> None:
+    def __init__(self, plan: Iterable[Step], exchange: Exchange, make_player: Callable[[Connection], Player]) -> None:
         # No call of the parent's: status, headers and body are the plan's.
         self.plan = plan
         self.exchange = exchange
-        self.clock = clock
-        self.started = started
-        self.time_scale = time_scale
-        self.meter = meter
+        self.make_player = make_player
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = borrow(scope)
-        player = Player(connection, self.exchange, self.clock, self.started, self.time_scale, self.meter)
+        player = self.make_player(borrow(scope))
         try:
             await player.play(self.plan)
         except asyncio.CancelledError:

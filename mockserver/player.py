@@ -38,6 +38,8 @@ _PLAYED_OUT = ("complete", "closed", "half-closed", "reset")
 class Player:
     """Plays one plan on one connection and enters what it did into the journal and the meter.
 
+    `started` is the clock's time when the request had been read; `time_scale` stretches all due times (0: all at once).
+
     What is due is played in plain calls, made by the timer itself where it was waited for: no task wakes for a write. The
     task waits for the end, and acts where it takes more than time, see `_act`.
     """

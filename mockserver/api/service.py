@@ -19,6 +19,7 @@ from mockserver.matching import Scenarios
 from mockserver.meter import Meter
 from mockserver.plan import Plan, Terms, plan_refusal, plan_turn
 from mockserver.playback import Playback
+from mockserver.player import Player
 from mockserver.request import ChatRequest
 from mockserver.scenario import Scenario, Turn
 from mockserver.state import State
@@ -203,7 +204,10 @@ class Endpoint:
         exchange.status = plan.status
         exchange.plan = plan
         meter = service.meter if self._in_journal else None
-        playback = Playback(plan.in_short(), exchange, clock, started, service.settings.time_scale, meter)
+        scale = service.settings.time_scale
+        playback = Playback(
+            plan.in_short(), exchange, lambda connection: Player(connection, exchange, clock, started, scale, meter)
+        )
         is_stream = meter is not None and plan.stream is not None
         service.meter.streams_open += is_stream
         try:

@@ -446,7 +446,7 @@ def respond(
     async def run() -> tuple[Wire, Exchange]:
         clock = JumpClock()
         wire, exchange = Wire(clock), new_exchange()
-        response = Playback(plan, exchange, clock, clock.now())
+        response = Playback(plan, exchange, lambda connection: Player(connection, exchange, clock, clock.now()))
         assert isinstance(response, Response)
 
         async def never() -> None:
@@ -487,7 +487,7 @@ def test_the_response_returns_quietly_when_it_is_cancelled_while_the_client_does
         clock = JumpClock()
         wire, exchange = Wire(clock, room=1), new_exchange()
         scope = {"type": "http", "extensions": {EXTENSION: wire.connection}}
-        response = Playback([Write(0.0, b"abc"), End(0.0)], exchange, clock, 0.0)
+        response = Playback([Write(0.0, b"abc"), End(0.0)], exchange, lambda lent: Player(lent, exchange, clock, 0.0))
         task = asyncio.create_task(response(scope, None, None))  # type: ignore[arg-type]
         await asyncio.sleep(0)
         assert wire.connection.waits_for_client
@@ -515,6 +515,6 @@ def test_a_plan_that_cannot_be_rendered_to_its_end_is_cut_and_told_in_the_log(ca
 
 
 def test_without_a_lent_connection_there_is_one_clear_error() -> None:
-    response = Playback([End(0.0)], new_exchange(), JumpClock(), 0.0)
+    response = Playback([End(0.0)], new_exchange(), lambda _: pytest.fail())
     with pytest.raises(ConnectionNotLentError, match="no connection was lent"):
         asyncio.run(response({"type": "http"}, None, None))  # type: ignore[arg-type]
