@@ -515,6 +515,6 @@ def test_a_plan_that_cannot_be_rendered_to_its_end_is_cut_and_told_in_the_log(ca
 
 
 def test_without_a_lent_connection_there_is_one_clear_error() -> None:
-    response = Playback([End(0.0)], new_exchange(), lambda _: pytest.fail())
+    response = Playback([End(0.0)], new_exchange(), lambda _: pytest.fail("a player is made"))
     with pytest.raises(ConnectionNotLentError, match="no connection was lent"):
         asyncio.run(response({"type": "http"}, None, None))  # type: ignore[arg-type]
