@@ -116,7 +116,9 @@ class Player:
         Returns the moment at which to go on; None where that is for `_advance` to say.
         """
         step, connection = self._step, self._connection
-        if type(step) is not Write or step.alone or not step.data or self._size or self._ahead or connection.left:
+        if type(step) is not Write or step.alone or self._size or self._ahead or connection.left:
+            return None
+        if not 0 < len(step.data) <= SLICE_BYTES:
             return None
         passed_s = self._clock.now() - self._started
         if step.due_s * self._scale > passed_s:
