@@ -91,8 +91,7 @@ class Connection:
             self.sent += taken
             if taken == len(data):
                 return True
-            self._rest = memoryview(data)[taken:]
-            self._await_room()
+            self._keep(data, taken)
         else:
             self._rest = data
             self._offer()
@@ -112,8 +111,7 @@ class Connection:
                 self.sent += taken
                 if taken == len(piece):
                     continue
-                self._rest = memoryview(piece)[taken:]
-                self._await_room()
+                self._keep(piece, taken)
             else:
                 self.send(piece)
             if self._rest or self.left:
@@ -126,6 +124,12 @@ class Connection:
         transport = self._transport
         is_open = not self.left and not transport.is_closing()
         return _HAS_FD_WRITE and is_open and not self._rest and not transport.get_write_buffer_size()
+
+    def _keep(self, data: bytes, taken: int) -> None:
+        """Keep what the kernel did not take of `data`, for when there is room: that may be at once."""
+        self._rest = memoryview(data)[taken:]
+        self._await_room()
+        self._offer()
 
     def go_on(self) -> None:
         """Offer the kernel what it has not taken yet; to be called again when the transport has room."""

@@ -2,6 +2,7 @@ import asyncio
 import os
 import queue
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -112,7 +113,16 @@ def test_small_writes_are_not_held_back_by_the_kernel(stage: Stage) -> None:
         assert put(results) != 0
 
 
-def test_a_kernel_that_takes_nothing_is_asked_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+SENDING: dict[str, Callable[[Connection], object]] = {
+    "alone": lambda connection: connection.send(ANSWER),
+    "with others": lambda connection: connection.send_each([ANSWER], time.monotonic),
+}
+
+
+@pytest.mark.parametrize("send", SENDING.values(), ids=SENDING)
+def test_a_kernel_that_takes_nothing_is_asked_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, send: Callable[[Connection], object]
+) -> None:
     answers: list[int | BlockingIOError] = [BlockingIOError(), 3, BlockingIOError()]
 
     def write(fd: int, data: memoryview) -> int:
@@ -124,7 +134,7 @@ def test_a_kernel_that_takes_nothing_is_asked_again(stage: Stage, monkeypatch: p
     monkeypatch.setattr(connection_module, "os", SimpleNamespace(write=write))
 
     async def play(connection: Connection) -> None:
-        connection.send(ANSWER)
+        send(connection)
         await connection.drained()
         assert connection.sent == len(ANSWER)
         connection.finish(close=False)
