@@ -259,7 +259,7 @@ SEEN = {
              Place("before_event", EventRef("finish")), Place("inside_event", EventRef("finish")),
              Place("inside_event", EventRef(5))],
     "finish": [Place("after_finish"), Place("after_event", EventRef(5)), Place("after_event", EventRef("usage")),
-               Place("before_event", EventRef("done")), Place("inside_event", EventRef(7))],
+               Place("before_event", EventRef("done"))],
     "done": [Place("after_done"), Place("after_event", EventRef("done")), Place("after_event", EventRef(7))],
 }  # fmt: skip
 
@@ -273,6 +273,13 @@ def test_the_verdict_on_a_cut_depends_on_what_had_been_seen_not_on_how_the_place
             assert FAULTS[name](at=place).right_in(landmarks()) == right, (seen, str(place))  # type: ignore[call-arg]
     for place in NOWHERE:
         assert FAULTS[name](at=place).right_in(landmarks()) == "same", str(place)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in CUT_RIGHTS])
+def test_a_cut_inside_an_event_behind_the_finish_may_be_told_or_not(name: str) -> None:
+    for event in ("usage", "done", 6, 7):
+        fault = FAULTS[name](at=Place("inside_event", EventRef(event)))  # type: ignore[call-arg]
+        assert fault.right_in(landmarks()) == "either"
 
 
 @pytest.mark.parametrize(
@@ -340,7 +347,7 @@ def test_what_a_cut_keeps_back_is_hidden() -> None:
 def test_an_event_of_several_slices_has_its_landmark_at_its_end() -> None:
     pieces = [Slice(b"ab", 0.0, 0, "role", ends=False), Slice(b"c", 0.0, 0, "role", starts=False), Slice(b":\n\n", 0.0),
               Slice(b"d", 0.0, 1, "done")]  # fmt: skip
-    assert find_landmarks(pieces) == Landmarks(("role", "done"), (3, 7))
+    assert find_landmarks(pieces) == Landmarks(("role", "done"), (3, 7), size=7)
 
 
 def test_with_several_choices_all_of_them_must_have_finished() -> None:
@@ -611,7 +618,7 @@ def test_the_verdict_on_a_length_that_is_too_small_counts_the_bytes_of_the_codin
     from mockserver.http import code_content
 
     found = find_landmarks(code_content(plan.stream.body(), "gzip"), "event")
-    total, finish = found.ends[-1], found.ends[KINDS.index("finish")]
+    total, finish = found.size, found.ends[KINDS.index("finish")]
     assert WrongLength(by=finish - total).right_in(found) == "either"
     assert WrongLength(by=finish - total - 1).right_in(found) == "error"
     assert WrongLength(by=-1).right_in(Landmarks((), ())) == "error"
