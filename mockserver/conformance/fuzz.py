@@ -16,7 +16,8 @@ from hypothesis.errors import Flaky
 from mockserver.conformance.adhoc import make_case
 from mockserver.conformance.case import Case
 from mockserver.conformance.consumer import Hello, Program
-from mockserver.conformance.run import Judge, Options, Result, serve_cases
+from mockserver.conformance.result import Result
+from mockserver.conformance.run import Judge, Options, serve_cases
 from mockserver.conformance.verdict import BAD
 from mockserver.scenario import Delivery, Scenario
 from mockserver.server import MockServer

@@ -26,7 +26,7 @@ ORDER = """
     api.service api.chat api.catalog api.metrics api.app api
     access loop address server
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies
-    conformance.case conformance.consumer conformance.arguments conformance.verdict conformance.run conformance.mark conformance.baseline
+    conformance.case conformance.consumer conformance.arguments conformance.verdict conformance.result conformance.run conformance.mark conformance.baseline
     conformance.report.data conformance.report.junit conformance.report.markdown conformance.report.page
     conformance.report.terminal conformance.report conformance.adapters conformance.adapters.installing conformance.merging conformance.defects conformance.replays conformance.publishing conformance.matrix conformance.adhoc conformance.board conformance.fuzz
     conformance.stream_case conformance pytest_plugin

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from mockserver.conformance.case import Case, CaseClass, load_cases, load_untested
-from mockserver.conformance.run import find_own_mistakes
+from mockserver.conformance.result import find_own_mistakes
 from mockserver.dialects import resolve_dialect
 from mockserver.faults import FAULTS
 from mockserver.faults.told import SHAPES, ToldError
