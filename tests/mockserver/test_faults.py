@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mockserver.delivery import Delivery
 from mockserver.faults import FAULTS, Fault, choose, find_landmarks
 from mockserver.faults.body import BadChunk, DamagedCoding, OtherBody, WrongLength
 from mockserver.faults.cuts import Close, HalfClosed, Reset, Stall, Truncate
@@ -19,7 +20,7 @@ from mockserver.faults.large import Endless, GzipBomb, LargeEvent, ManyChunks
 from mockserver.faults.told import SHAPES, ToldError
 from mockserver.place import EventRef, Place
 from mockserver.quirks.quirk import Right
-from mockserver.scenario import Delivery, convert
+from mockserver.scenario import convert
 from mockserver.shorthand import Duration, Size
 from mockserver.sse import Slice
 from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write

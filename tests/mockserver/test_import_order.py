@@ -19,7 +19,7 @@ ORDER = """
     quirks.quirk quirks.pieces quirks.tool_calls quirks.tool_arguments quirks.reasoning quirks.contents quirks.finish
     quirks.usage quirks.identity quirks.extras quirks.choices quirks.events quirks
     faults.landmarks faults.fault faults.cuts faults.large faults.events faults.told faults.body faults
-    edits scenario
+    edits delivery scenario
     loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
     limits state matching stream message molds plain plan template strikes outcome lint
     clock meter journal internals connection transport player playback recording

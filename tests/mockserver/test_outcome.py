@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from mockserver.delivery import Delivery
 from mockserver.edits import Insert, Raw
 from mockserver.outcome import ANY, Expected, compare, expect
 from mockserver.place import EventRef
 from mockserver.quirks.quirk import Right
-from mockserver.scenario import Delivery
 from mockserver.steps import Step
 from mockserver.strategies.faults import faults
 from mockserver.stream import Stream

@@ -10,12 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mockserver.chunks import Chunk
+from mockserver.delivery import Delivery
 from mockserver.outcome import FIELDS, compare, expect, make_outcome
 from mockserver.quirks import QUIRKS, Quirk, bend
 from mockserver.quirks.finish import TABLE as FINISH
 from mockserver.reply import Choice, FunctionCall, Reply, ToolCall
 from mockserver.request import ChatRequest
-from mockserver.scenario import Delivery
 from mockserver.sse import Event
 from mockserver.stream import Stream
 from mockserver.timing import UNPACED, Schedule
