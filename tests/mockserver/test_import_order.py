@@ -30,7 +30,7 @@ ORDER = """
     conformance.report.data conformance.report.junit conformance.report.markdown conformance.report.page
     conformance.report.terminal conformance.report conformance.adapters conformance.adapters.installing conformance.merging conformance.defects conformance.replays conformance.publishing conformance.matrix conformance.adhoc conformance.board conformance.fuzz
     conformance.stream_case conformance pytest_plugin
-    cli.terminal cli.options cli.serving cli.serve_options cli.serve cli.validate cli.schema cli.finding cli.show cli.listing cli.check_options cli.check cli.fuzz cli.demo cli.app cli
+    cli.terminal cli.options cli.serving cli.serve_options cli.serve cli.validate cli.schema cli.finding cli.plans cli.show cli.listing cli.check_options cli.check cli.fuzz cli.demo cli.app cli
     __init__ __main__
 """
 """Every module of the package, in the order of design.md. One that is yet to come may stand here already."""
