@@ -21,7 +21,8 @@ ORDER = """
     faults.landmarks faults.fault faults.cuts faults.large faults.events faults.told faults.body faults
     edits delivery scenario
     loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
-    limits state matching stream message molds plain plan template strikes outcome lint
+    limits state matching stream message molds plain plan template strikes outcome
+    lint.finding lint.message lint.chunks lint
     clock meter journal internals connection transport player playback recording
     api.service api.chat api.catalog api.metrics api.app api
     access loop address server
