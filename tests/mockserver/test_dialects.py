@@ -24,8 +24,8 @@ from mockserver.scenario import Scenario, convert, scenario_file_schema
 from mockserver.sse import Framing, Lines
 from mockserver.steps import Head, Write
 from mockserver.stream import Stream
+from tests.mockserver.quirks.bent import ask_stream
 from tests.mockserver.strategies_local import replies
-from tests.mockserver.test_quirks import ask_stream
 from tests.mockserver.tolerant import read
 from tests.mockserver.whatwg import parse
 
