@@ -110,7 +110,7 @@ def _judge(found: Iterable[_Found], events: Sequence[Event], trims: bool) -> lis
     """The strikes as they are to one reader."""
     as_read = [replace(one, landmarks=replace(one.landmarks, over=_find_end(one.events, trims))) for one in found]
     cuts = [cut for one in as_read if (cut := one.fault.cuts_at(one.landmarks)) is not None]
-    if 0 in cuts:
+    if 0 in cuts:  # whatever was done to the events, none of them is read
         return [_judge_one(one) if one.fault.arrow != "events" else Strike(one.fault, "same") for one in as_read]
     read = {_say(event) for event in read_events(events[: min(cuts, default=None)], trims)}
     return [Strike(one.fault, "same") if _is_undone(one, read) else _judge_one(one) for one in as_read]

@@ -87,7 +87,8 @@ class HalfEvent(_EventFault, frozen=True, tag="half_event"):
         return "either" if kind == "done" else "error"
 
     def strike(self, event: Event) -> Iterator[Event]:
-        yield replace(event, data=event.data[: len(event.data) // 2])
+        # Half of one byte would be none, and no data is passed over.
+        yield replace(event, data=event.data[: max(len(event.data) // 2, 1)])
 
 
 class _Unnoticed(_EventFault, frozen=True):

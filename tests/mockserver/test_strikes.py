@@ -32,6 +32,7 @@ TOGETHER: list[tuple[list[dict[str, Any]], Right, tuple[str, ...]]] = [
     ([BAD, {"fault": "swap"}], "error", ("bad_json",)),
     ([BAD, {"fault": "duplicate"}], "error", ("bad_json",)),
     ([{"fault": "bad_json", "data": "{"}] * 2, "error", ("bad_json",)),
+    ([{"fault": "bad_json", "data": "{"}, {"fault": "half_event"}], "error", ("bad_json",)),
     # the place of the second moves, or does not come any more
     ([{"fault": "drop", "event": "usage"}, {"fault": "bad_json", "event": 6}], "either", ("bad_json",)),
     ([{"fault": "drop", "event": "done"}, {"fault": "reset", "at": "after_done"}], "same", ()),
