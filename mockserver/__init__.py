@@ -10,6 +10,7 @@ from mockserver._version import __version__
 
 if TYPE_CHECKING:
     from mockserver.clock import Clock, JumpClock, RealClock
+    from mockserver.delivery import Delivery
     from mockserver.errors import (
         ConnectionNotLentError,
         MockServerError,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mockserver.journal import Exchange
     from mockserver.loading import load_scenarios
     from mockserver.reply import Choice, FunctionCall, Reply, ToolCall, Usage
-    from mockserver.scenario import Delivery, ErrorReply, Match, Scenario, ScenarioFile, TextMatch, Turn
+    from mockserver.scenario import ErrorReply, Match, Scenario, ScenarioFile, TextMatch, Turn
     from mockserver.server import MockServer
     from mockserver.timing import Pause, Timing
 
@@ -57,11 +58,12 @@ __all__ = [
 
 _MODULES = {
     "clock": ("Clock", "JumpClock", "RealClock"),
+    "delivery": ("Delivery",),
     "errors": ("ConnectionNotLentError", "MockServerError", "Problem", "ScenarioError", "StartError", "UsageError"),
     "journal": ("Exchange",),
     "loading": ("load_scenarios",),
     "reply": ("Choice", "FunctionCall", "Reply", "ToolCall", "Usage"),
-    "scenario": ("Delivery", "ErrorReply", "Match", "Scenario", "ScenarioFile", "TextMatch", "Turn"),
+    "scenario": ("ErrorReply", "Match", "Scenario", "ScenarioFile", "TextMatch", "Turn"),
     "server": ("MockServer",),
     "timing": ("Pause", "Timing"),
 }

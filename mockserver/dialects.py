@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from mockserver.delivery import Delivery
 from mockserver.quirks import DIALECT_FILES
-from mockserver.scenario import Delivery, convert
+from mockserver.scenario import convert
 from mockserver.shorthand import encode_shorthand
 
 _ADDED = frozenset({"quirks", "edits", "inserts", "faults", "extra", "interim"})

@@ -15,15 +15,14 @@ import msgspec
 from msgspec.structs import replace as replace_struct
 
 from mockserver.completion import CompletedChoice
-from mockserver.faults import Landmarks, find_landmarks
 from mockserver.faults.body import OtherBody
-from mockserver.faults.events import BadJson, DoneSuffix, Drop
 from mockserver.faults.told import ToldError
-from mockserver.http import BODY_HEADERS, code_content
+from mockserver.http import BODY_HEADERS
 from mockserver.quirks import QUIRKS
 from mockserver.quirks.quirk import Right
 from mockserver.sse import Event
 from mockserver.stream import Stream
+from mockserver.strikes import find_strikes, read_events
 
 FIELDS = ("content", "tool_calls", "refusal", "reasoning", "finish_reason")
 """The fields of a choice's outcome."""
@@ -82,9 +81,9 @@ def expect(stream: Stream) -> Expected:
     for quirk in _acting_quirks(stream):
         rights.append((QUIRKS[quirk].right, quirk))
         hidden |= set(QUIRKS[quirk].hides)
-    landmarks = _find_landmarks(stream)
-    rights += _rights_of_faults(stream, landmarks)
-    hidden |= {name for fault in stream.faults for name in fault.hides_in(landmarks)}
+    for strike in find_strikes(stream):
+        rights.append((strike.right, str(strike.fault.__struct_config__.tag)))
+        hidden |= set(strike.hides)
     hidden |= set(delivery.hides)
     rights += [(insert.right, "an insertion") for insert in delivery.inserts]
     if delivery.raw is not None:
@@ -101,21 +100,6 @@ def expect(stream: Stream) -> Expected:
     return Expected(right, make_outcome(stream, hidden), because, readings, _is_told(stream), _is_no_stream(stream))
 
 
-def _rights_of_faults(stream: Stream, landmarks: Landmarks) -> Iterator[tuple[Right, str]]:
-    """The verdict of each fault.
-
-    Where another one takes an event away, or ends the stream to some, no rule tells what is left of what it would do.
-    """
-    rights = [fault.right_in(landmarks) for fault in stream.faults]
-    takers = {
-        place
-        for place, (fault, right) in enumerate(zip(stream.faults, rights, strict=True))
-        if isinstance(fault, Drop | BadJson | DoneSuffix) and right == "either"
-    }
-    for place, (fault, right) in enumerate(zip(stream.faults, rights, strict=True)):
-        yield "either" if right == "error" and takers - {place} else right, str(fault.__struct_config__.tag)
-
-
 def _rights_of_head(stream: Stream) -> Iterator[tuple[Right, str]]:
     """The verdicts on the status, and on headers of the scenario's own that say how the body is to be read."""
     http = stream.delivery.http
@@ -125,17 +109,6 @@ def _rights_of_head(stream: Stream) -> Iterator[tuple[Right, str]]:
         yield "error", f"status {http.status}"
     # Whether they lie, and whether a consumer can do without them, is between the body and the consumer's HTTP library.
     yield from (("either", f"the header {name}") for name in http.headers if name.lower() in BODY_HEADERS)
-
-
-def _find_landmarks(stream: Stream) -> Landmarks:
-    """What the verdicts of the stream's faults depend on; of a coding it is taken that the request offers it."""
-    bare = replace(stream, faults=())
-    http = stream.delivery.http
-    for fault in stream.faults:
-        http = fault.on_http(http)
-    if http.coding is None:
-        return find_landmarks(bare.body())
-    return find_landmarks(code_content(bare.body(), http.coding, http.flush), http.flush)
 
 
 def _right_of_open_end(stream: Stream, hidden: set[str]) -> Right:
@@ -187,6 +160,10 @@ def make_outcome(stream: Stream, hidden: Iterable[str] = ()) -> dict[str, Any]:
     choices = [_choice_outcome(choice, hides) for choice in stream.completion.choices]
     usage = {key: stream.completion.usage[key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
     shared = {"usage": ANY if "usage" in hides else usage, "error": None}
+    return _join_choices(choices, shared)
+
+
+def _join_choices(choices: list[dict[str, Any]], shared: dict[str, Any]) -> dict[str, Any]:
     return {**choices[0], **shared} if len(choices) == 1 else {"choices": choices, **shared}
 
 
@@ -230,29 +207,30 @@ def _differ(one: Iterable[Event], other: Iterable[Event]) -> bool:
     return first != second or len(first) == _COMPARED_EVENTS
 
 
-def _read_texts(stream: Stream) -> list[str]:
-    """The text of each choice as the events of a stream say it, by OpenAI's rule: deltas are appended."""
+def _read_both_ways(stream: Stream, hidden: set[str]) -> Iterator[Outcome]:
+    """The outcome with the reply's content, and with that which the events say: to all readers, and to those that trim."""
+    meant = make_outcome(stream, hidden - {"content"})
+    yield meant
+    choices, shared = meant.get("choices", [meant]), {key: meant[key] for key in ("usage", "error")}
+    to_all, to_some = (_read_texts(stream, trims) for trims in (False, True))
+    for texts in (to_all,) if to_all == to_some else (to_all, to_some):
+        yield _join_choices([{**c, "content": t} for c, t in zip(choices, texts, strict=False)], shared)
+
+
+def _read_texts(stream: Stream, trims: bool) -> list[str]:
+    """The text of each choice that comes, as the events of a stream say it by OpenAI's rule: deltas are appended."""
     said = ["" for _ in stream.completion.choices]
-    for event in stream.events():
+    came = 1
+    for event in read_events(stream.events(), trims):
         try:
             # WHATWG HTML 9.2.6: "Streams must be decoded using the UTF-8 decode algorithm", which replaces what is none.
             chunk = msgspec.json.decode(event.data.decode("utf-8", "replace"))
             for choice in chunk["choices"]:
                 said[choice["index"]] += choice["delta"].get("content") or ""
+                came = max(came, choice["index"] + 1)
         except (msgspec.DecodeError, LookupError, TypeError):
             continue
-    return said
-
-
-def _read_both_ways(stream: Stream, hidden: set[str]) -> Iterator[Outcome]:
-    """The outcome with the reply's content, and with that which the events say."""
-    meant = make_outcome(stream, hidden - {"content"})
-    yield meant
-    texts = _read_texts(stream)
-    if "choices" in meant:
-        yield {**meant, "choices": [{**c, "content": t} for c, t in zip(meant["choices"], texts, strict=True)]}
-    else:
-        yield {**meant, "content": texts[0]}
+    return said[:came]
 
 
 def compare(expected: Any, got: Any, place: str = "") -> Iterator[str]:

@@ -14,6 +14,7 @@ import msgspec
 from mockserver.chat_completion import make_completion
 from mockserver.chunks import Identity
 from mockserver.completion import complete
+from mockserver.delivery import Delivery
 from mockserver.dialects import resolve_dialect
 from mockserver.errors import RequestError, type_of_error
 from mockserver.faults import AnyFault, Around, choose
@@ -24,7 +25,7 @@ from mockserver.ids import IdGenerator, make_id, shape_id
 from mockserver.message import Message
 from mockserver.plain import is_plain, plain_writes
 from mockserver.request import ChatRequest
-from mockserver.scenario import Delivery, ErrorReply, Turn
+from mockserver.scenario import ErrorReply, Turn
 from mockserver.sse import Slice
 from mockserver.steps import End, Step
 from mockserver.stream import Stream, WholeAnswer, comment_while_waiting, delay

@@ -5,36 +5,22 @@ that `mockserver schema` prints.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
-from mockserver.edits import Edit, Insert, Raw
+from mockserver.delivery import Delivery as Delivery  # a scenario is made of it: found here too
+from mockserver.delivery import Ordinal, check_meaning
 from mockserver.errors import Problem, ScenarioError
-from mockserver.faults import AnyFault
-from mockserver.http import Http, check_headers
-from mockserver.ids import OPENAI_IDS, Ids
-from mockserver.json_text import JsonStyle
-from mockserver.quirks import DIALECT_FILES, QUIRKS
-from mockserver.quirks.quirk import Right
+from mockserver.http import check_headers
 from mockserver.reply import Reply
 from mockserver.shorthand import JsonSchema, decode_shorthand, shorthand, shorthand_schema
-from mockserver.sse import Framing
 from mockserver.timing import UNPACED, Timing
-from mockserver.writes import Writes
 
 _T = TypeVar("_T")
-
-if TYPE_CHECKING:
-    QuirkName = str
-    DialectName = str
-else:
-    QuirkName = Literal[tuple(QUIRKS)]
-    DialectName = Literal[tuple(DIALECT_FILES)]
 
 
 @shorthand
@@ -93,9 +79,6 @@ class TextMatch:
         return f"{'equal' if self.kind == 'exact' else 'contain' if self.kind == 'contains' else 'match'} {self.text!r}"
 
 
-Ordinal = Annotated[int, Meta(ge=1)]
-
-
 class Match(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which requests a scenario answers: all conditions given must hold."""
 
@@ -126,92 +109,6 @@ class ErrorReply(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         check_headers(self.headers)
 
 
-class Delivery(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a reply is sent, its times apart. Each part acts on its own arrow; all may be combined."""
-
-    dialect: Annotated[
-        DialectName | None,
-        Meta(
-            description="A named set of quirks: see `mockserver list`. The rest of the delivery adds to it or is said in its "
-            "place; a value that is the default says nothing: for one token a chunk over a dialect that groups write [1]."
-        ),
-    ] = None
-    quirks: Annotated[tuple[QuirkName, ...], Meta(description="Departures of providers: see `mockserver list`.")] = ()
-    group: Annotated[
-        Ordinal | Literal["all"] | tuple[Ordinal, ...],
-        Meta(
-            description="Tokens in each chunk: a number, all, or a list of numbers: those of the first chunks, behind which "
-            "each chunk carries one."
-        ),
-    ] = 1
-    ids: Annotated[Ids, Meta(description="How ids look.")] = OPENAI_IDS
-    json: Annotated[JsonStyle, Meta(description="How chunks are written as JSON.")] = JsonStyle()
-    edits: Annotated[tuple[Edit, ...], Meta(description="Changes of chunks by position.")] = ()
-    inserts: Annotated[tuple[Insert, ...], Meta(description="Chunks and events of your own.")] = ()
-    raw: Annotated[
-        Raw | None, Meta(description="The whole stream as raw events or bytes; what would not act on them is refused.")
-    ] = None
-    framing: Annotated[Framing, Meta(description="How events become lines.")] = Framing()
-    http: Annotated[Http, Meta(description="How the HTTP message looks.")] = Http()
-    writes: Annotated[Writes, Meta(description="Which bytes leave in one send call.")] = Writes()
-    faults: Annotated[tuple[AnyFault, ...], Meta(description="Deliberate departures from a legal delivery.")] = ()
-    right: Annotated[
-        Right | None, Meta(description="What a right consumer makes of it, where that does not follow from the rest.")
-    ] = None
-    hides: Annotated[
-        tuple[Literal["content", "tool_calls", "tool_ids", "refusal", "reasoning", "finish_reason", "usage"], ...],
-        Meta(description="Fields of the outcome that the stream does not carry, where edits take them away."),
-    ] = ()
-
-    def __post_init__(self) -> None:
-        if wrong := "; ".join(_find_wrong_parts(self)):
-            raise ValueError(wrong)
-
-
-def _find_wrong_parts(delivery: Delivery) -> Iterator[str]:
-    unknown = [quirk for quirk in delivery.quirks if quirk not in QUIRKS]
-    yield from (f"unknown quirk {quirk!r}{_did_you_mean(quirk, QUIRKS)}" for quirk in unknown)
-    if delivery.dialect is not None and delivery.dialect not in DIALECT_FILES:
-        yield f"unknown dialect {delivery.dialect!r}{_did_you_mean(delivery.dialect, DIALECT_FILES)}"
-    if delivery.raw is not None and not unknown and (idle := ", ".join(_find_idle(delivery, delivery.raw))):
-        given = "raw bytes" if delivery.raw.events is None else "raw events"
-        yield f"{given} are sent as they are: beside them {idle} would do nothing; leave it out"
-
-
-_IDLE_BESIDE_EVENTS = ("dialect", "group", "edits")
-_IDLE_BESIDE_BYTES = ("dialect", "quirks", "group", "json", "edits", "inserts", "framing")
-
-
-def _find_idle(delivery: Delivery, raw: Raw) -> Iterator[str]:
-    """What acts on an arrow that a raw stream does not take: raw events are no chunks, and raw bytes no events."""
-    for name in _IDLE_BESIDE_BYTES if raw.events is None else _IDLE_BESIDE_EVENTS:
-        if getattr(delivery, name) != getattr(_PLAIN, name):
-            yield f"`{name}`"
-    if raw.events is None:
-        yield from (f"fault {_name(fault)}" for fault in delivery.faults if fault.arrow == "events")
-    else:
-        yield from (f"quirk {name}" for name in delivery.quirks if QUIRKS[name].arrow not in ("events", "framing"))
-
-
-def _name(fault: AnyFault) -> str:
-    return str(fault.__struct_config__.tag)
-
-
-_PLAIN = Delivery()
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else "; `mockserver list` shows them all"
-
-
-def _check_meaning(delivery: Delivery) -> None:
-    """Raise `ValueError` for a stream given raw without a reply, from which nobody could tell what it means."""
-    raw = delivery.raw
-    if raw is not None and "error" not in (raw.right, delivery.right):
-        raise ValueError("a raw stream needs the `reply` that it means, or `right: error` if it means none")
-
-
 class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One answer in a sequence: a reply or an error, and how it is sent."""
 
@@ -231,7 +128,7 @@ class Turn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         if self.reply is not None and self.error is not None:
             raise ValueError("a turn has a reply or an error, not both")
         if self.reply is None and self.error is None:
-            _check_meaning(self.delivery)
+            check_meaning(self.delivery)
 
     @property
     def meaning(self) -> Reply | None:
@@ -288,7 +185,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
             raise ValueError(f"a scenario has one of reply, error, sequence; got {' and '.join(given)}")
         for turn in self.sequence or (self,):
             if turn.reply is None and turn.error is None:
-                _check_meaning(self.delivery)
+                check_meaning(self.delivery)
 
     @classmethod
     def of(cls, values: "Mapping[str, Any] | Scenario") -> "Scenario":

@@ -14,12 +14,12 @@ from msgspec.structs import replace as replace_struct
 from mockserver.chat_completion import make_completion
 from mockserver.chunks import Chunk, Identity, make_chunks, obfuscate
 from mockserver.completion import Completion
+from mockserver.delivery import Delivery
 from mockserver.edits import edit_chunks, find_kind, insert_events, raw_events
 from mockserver.faults import AnyFault, Around
 from mockserver.json_text import write_json
 from mockserver.quirks import bend
 from mockserver.request import ChatRequest
-from mockserver.scenario import Delivery
 from mockserver.sse import Event, Slice, cut_slice, encode_events
 from mockserver.timing import Schedule
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mockserver.delivery import Delivery
 from mockserver.dialects import load_dialects
 from mockserver.faults import FAULTS
 from mockserver.lint import lint_text
@@ -21,7 +22,7 @@ from mockserver.plan import Plan, Terms, plan_turn
 from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.quirks.quirk import Right
 from mockserver.request import parse_request
-from mockserver.scenario import Delivery, Scenario
+from mockserver.scenario import Scenario
 from mockserver.steps import Abort, End, HalfClose, Head, Hold, Write
 from tests.mockserver.tolerant import read
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mockserver.conformance.case import Case
-    from mockserver.conformance.run import Result, Run
+    from mockserver.conformance.result import Result
+    from mockserver.conformance.run import Run
 
 EXAMPLES = """\b
 [bold]Examples[/bold]

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mockserver.cli.plans import RIGHTS, plan_answer, tell_right
+
 LIST_EXAMPLES = """\b
 [bold]Examples[/bold]
   mockserver list                 what comes with the server
@@ -20,12 +22,6 @@ EXPLAIN_EXAMPLES = """\b
   mockserver explain tool-index-missing    a quirk
   mockserver explain error_event           a fault
 """
-
-RIGHTS = {
-    "same": "understands the reply as if nothing were odd",
-    "error": "reports an error, and passes nothing off as complete",
-    "either": "understands the reply or reports an error, but invents and doubles nothing",
-}
 
 
 def list_all(
@@ -94,7 +90,6 @@ def explain(
 
 
 def _explain_scenario(scenario: Any) -> Iterator[str]:
-    from mockserver.cli.show import plan_answer, tell_right
     from mockserver.loading import dump_scenarios
     from mockserver.request import DEFAULT_BODY, parse_request
     from mockserver.scenario import ScenarioFile
@@ -124,7 +119,7 @@ def _explain_quirk(quirk: Any) -> Iterator[str]:
     yield f"{quirk.name}, a quirk on the arrow of {quirk.arrow}: {quirk.says}."
     yield f"Who sends it: {quirk.sent_by}."
     hides = f"; nothing is expected of {', '.join(quirk.hides)}" if quirk.hides else ""
-    yield f"A right consumer {RIGHTS[quirk.right]}{hides}."
+    yield f"A right consumer reports: {RIGHTS[quirk.right]}{hides}."
     yield "In a scenario file:"
     yield f"  delivery: {{quirks: [{quirk.name}]}}"
 
@@ -135,7 +130,7 @@ def _explain_fault(kind: Any) -> Iterator[str]:
     example = kind()
     yield f"{kind.__struct_config__.tag}, a fault on the arrow of {kind.arrow}: {_first_line(kind)}"
     yield f"Who sends it: {kind.sent_by}."
-    yield f"A right consumer, with the options as they stand by default, {RIGHTS[example.right]}."
+    yield f"A right consumer, with the options as they stand by default, reports: {RIGHTS[example.right]}."
     yield "Options:"
     schema = msgspec.json.schema(kind, schema_hook=_schema)
     for name, option in schema["$defs"][kind.__name__]["properties"].items():

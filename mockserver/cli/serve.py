@@ -1,9 +1,8 @@
 """`mockserver serve`, as typer reads and explains it. What it does is in `serving.py`."""
 
-from typing import Annotated
-
 import typer
 
+from mockserver.cli import serve_options as told
 from mockserver.cli.options import DEFAULT_PORT, LogLevel, ServeOptions, leave_on_signals
 
 EXAMPLES = """\b
@@ -18,36 +17,17 @@ EXAMPLES = """\b
 
 def serve(
     context: typer.Context,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="FILE|FOLDER", help="Scenario files (YAML or JSON), or folders of them."),
-    ] = None,
-    host: Annotated[
-        str, typer.Option(help="The address to listen on. Anything but this machine's own is reached by others.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0: a free one.")] = DEFAULT_PORT,
-    api_key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="The key that requests must have. Default: any will do.")
-    ] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A model there is; may be repeated. Default: every name.")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Answer 404 to what no scenario of yours matches, and say why.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Decides all that varies: the same seed gives the same bytes.")] = 0,
-    time_scale: Annotated[
-        float, typer.Option(min=0, metavar="X", help="Stretches all pauses; 0: no pauses at all.")
-    ] = 1.0,
-    tokenizer: Annotated[
-        str, typer.Option(metavar="NAME", help="approximate, or tiktoken:PATH/o200k_base.tiktoken.")
-    ] = "approximate",
-    max_lateness: Annotated[
-        str, typer.Option(metavar="TIME", help="Warn when a write leaves later than this, as the machine is too busy.")
-    ] = "50ms",
-    log_level: Annotated[
-        LogLevel, typer.Option(help="What is told on stderr; info: a line for each request.")
-    ] = LogLevel.INFO,
+    files: told.Files = None,
+    host: told.Host = "127.0.0.1",
+    port: told.Port = DEFAULT_PORT,
+    api_key: told.ApiKey = None,
+    models: told.Models = None,
+    strict: told.Strict = False,
+    seed: told.Seed = 0,
+    time_scale: told.TimeScale = 1.0,
+    tokenizer: told.TokenizerName = "approximate",
+    max_lateness: told.MaxLateness = "50ms",
+    log_level: told.LogLevel = LogLevel.INFO,
 ) -> int:
     """Serve chat completions as the scenarios say, until Ctrl-C or SIGTERM.
 
@@ -64,7 +44,7 @@ def serve(
         host=host,
         port=port,
         api_key=api_key,
-        models=tuple(model or ()),
+        models=tuple(models or ()),
         strict=strict,
         seed=seed,
         time_scale=time_scale,

@@ -13,19 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from msgspec.structs import replace
 
+from mockserver.cli.plans import plan_answer, tell_right
 from mockserver.cli.terminal import tell
 
 if TYPE_CHECKING:
     from mockserver.plan import Plan
     from mockserver.request import ChatRequest
-    from mockserver.scenario import Scenario, Turn
     from mockserver.steps import Step
 
 LIMIT = 200
 """How many steps are shown unless told."""
-
-ACCEPTED = "gzip, deflate, br"
-"""The codings that the request offers."""
 
 READABLE_BYTES = 2_000
 """How much of a step's bytes is shown."""
@@ -116,17 +113,6 @@ def _make_plan(name: str, files: list[str], request: str | None, seed: int, turn
     return _Shown(plan, asked, scenario.name, own_seed, is_endless)
 
 
-def plan_answer(
-    scenario: "Scenario", answer: "Turn", request: "ChatRequest", seed: int = 0, ordinal: int = 0
-) -> "Plan":
-    """The plan that a server makes of an answer of a scenario, at a moment that is always the same, for who takes any coding."""
-    from mockserver.plan import Terms, plan_turn
-
-    key = f"{seed}/{scenario.name}/{request.fingerprint}"
-    terms = Terms(seed=key, ordinal=ordinal, wall_s=1_700_000_000.0, accept_encoding=ACCEPTED)
-    return plan_turn(answer, request, terms)
-
-
 def _visible(plan: "Plan") -> "Iterator[Step]":
     """The steps that do something."""
     from mockserver.steps import Write
@@ -143,19 +129,6 @@ def render_plan(plan: "Plan", limit: int = LIMIT) -> Iterator[str]:
     if next(steps, None) is not None:
         yield f"… there is more: --limit says how many steps are shown (now {limit}), 0 shows all"
     yield from tell_right(plan)
-
-
-def tell_right(plan: "Plan") -> Iterator[str]:
-    """What a right consumer reports of a stream, in a line; nothing where there is none."""
-    if plan.stream is not None:
-        from mockserver.outcome import expect
-
-        expected = expect(plan.stream)
-        because = f", because of {', '.join(expected.because)}" if expected.because else ""
-        yield f"A right consumer reports: {MEANINGS[expected.right]}{because}."
-
-
-MEANINGS = {"same": "the reply, whole", "error": "an error", "either": "the reply or an error"}
 
 
 def _render_step(step: "Step") -> Iterator[str]:

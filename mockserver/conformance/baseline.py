@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mockserver.conformance.run import Result, Run
+from mockserver.conformance.result import Result
+from mockserver.conformance.run import Run
 from mockserver.conformance.verdict import BAD
 from mockserver.errors import UsageError
 

@@ -25,17 +25,8 @@ from mockserver.api.service import Asked, MakePlan, Service
 from mockserver.conformance.adhoc import make_case
 from mockserver.conformance.case import Case
 from mockserver.conformance.consumer import Hello, Report, read_hello
-from mockserver.conformance.run import (
-    PLAIN,
-    Result,
-    Run,
-    find_missing,
-    judge_next,
-    judge_report,
-    make_line,
-    serve_cases,
-    wait_for_end,
-)
+from mockserver.conformance.result import PLAIN, Result, find_missing, judge_next, judge_report
+from mockserver.conformance.run import Run, make_line, serve_cases, wait_for_end
 from mockserver.conformance.verdict import Verdict
 from mockserver.errors import RequestError
 from mockserver.http import JSON_TYPE

@@ -14,10 +14,11 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
+from mockserver.delivery import Delivery
 from mockserver.errors import Problem, ScenarioError
 from mockserver.quirks.quirk import Right
 from mockserver.reply import Reply
-from mockserver.scenario import Delivery, ErrorReply, RateLimit, Scenario, Turn, convert
+from mockserver.scenario import ErrorReply, RateLimit, Scenario, Turn, convert
 from mockserver.timing import UNPACED, Timing
 
 FOLDER = Path(__file__).parent / "cases"

@@ -16,9 +16,11 @@ from hypothesis.errors import Flaky
 from mockserver.conformance.adhoc import make_case
 from mockserver.conformance.case import Case
 from mockserver.conformance.consumer import Hello, Program
-from mockserver.conformance.run import Judge, Options, Result, serve_cases
+from mockserver.conformance.result import Result
+from mockserver.conformance.run import Judge, Options, serve_cases
 from mockserver.conformance.verdict import BAD
-from mockserver.scenario import Delivery, Scenario
+from mockserver.delivery import Delivery
+from mockserver.scenario import Scenario
 from mockserver.server import MockServer
 from mockserver.strategies import as_file, deliveries, faults, replies, scenarios
 from mockserver.strategies.replies import json_tools

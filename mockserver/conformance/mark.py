@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from mockserver.delivery import Delivery
 from mockserver.plan import Plan
-from mockserver.scenario import Delivery
 from mockserver.steps import Head, Step, Write
 
 _BOUND = 1 << 20

@@ -121,8 +121,8 @@ def judge_consumer(adapter: Adapter, options: Options, result: Path) -> Report |
     return {**report, "command": f"mockserver check --consumer {adapter.name}"}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Make the matrix as told; 1 if a consumer could not be judged."""
+def make_parser() -> argparse.ArgumentParser:
+    """What the command may be told."""
     parser = argparse.ArgumentParser(
         prog="python -m mockserver.conformance.matrix", description="Judge every ready adapter."
     )
@@ -146,7 +146,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--at-once", type=int, default=2, metavar="N", help="consumers judged at once (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="cases at once, of each (%(default)s)")
-    given = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the matrix as told; 1 if a consumer could not be judged."""
+    given = make_parser().parse_args(arguments)
     started = time.monotonic()
 
     def tell(text: str) -> None:

@@ -18,7 +18,8 @@ from mockserver.conformance.adhoc import make_case
 from mockserver.conformance.case import Case
 from mockserver.conformance.consumer import Report
 from mockserver.conformance.mark import find_mark
-from mockserver.conformance.run import PLAIN, Result, judge_next, judge_report, make_line, serve_cases, wait_for_end
+from mockserver.conformance.result import PLAIN, Result, judge_next, judge_report
+from mockserver.conformance.run import make_line, serve_cases, wait_for_end
 from mockserver.conformance.verdict import BAD
 from mockserver.server import MockServer
 

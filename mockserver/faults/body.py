@@ -47,6 +47,9 @@ class OtherBody(Fault, frozen=True, tag="other_body"):
             return "same" if is_right else "either"
         return "error"
 
+    def cuts_at(self, stream: Landmarks) -> int | None:
+        return 0
+
     def tells_error(self) -> bool:
         """Whether the body is an error object."""
         return self.what == "error" if self.text is None else bool(read_object(self.text.encode()).get("error"))
@@ -87,6 +90,9 @@ class DamagedCoding(Fault, frozen=True, tag="damaged_coding"):
             return "same"
         return "error" if stream.flush == "end" or stream.seen(number) == "part" else "either"
 
+    def cuts_at(self, stream: Landmarks) -> int | None:
+        return None if stream.flush is None else 0 if stream.flush == "end" else stream.number(self.event)
+
     def on_http(self, http: Http) -> Http:
         return replace(http, coding=http.coding or "gzip")
 
@@ -121,9 +127,14 @@ class WrongLength(Fault, frozen=True, tag="wrong_length"):
     def right_in(self, stream: Landmarks) -> Right:
         if self.by >= 0:
             return "either" if self.by else "same"
-        length = max((stream.ends or (0,))[-1] + self.by, 0)
-        came = sum(end <= length for end in stream.ends)
-        return "error" if stream.seen(came) == "part" else "either"
+        return "error" if stream.seen(self._count_whole(stream)) == "part" else "either"
+
+    def cuts_at(self, stream: Landmarks) -> int | None:
+        return None if self.by >= 0 else self._count_whole(stream)
+
+    def _count_whole(self, stream: Landmarks) -> int:
+        """How many events are whole within the length that is told."""
+        return sum(end <= max(stream.size + self.by, 0) for end in stream.ends)
 
     def on_http(self, http: Http) -> Http:
         return replace(http, transfer="length")
@@ -144,6 +155,9 @@ class BadChunk(Fault, frozen=True, tag="bad_chunk"):
 
     def right_in(self, stream: Landmarks) -> Right:
         return right_of_cut(self.at, stream, {"part": "error", "finish": "either", "done": "either"})
+
+    def cuts_at(self, stream: Landmarks) -> int | None:
+        return stream.events_before(self.at)
 
     def on_http(self, http: Http) -> Http:
         return replace(http, transfer="chunked")

@@ -56,7 +56,12 @@ class Truncate(Fault, frozen=True, tag="truncate"):
     at: At = default(AFTER_HEADERS)
 
     def right_in(self, stream: Landmarks) -> Right:
-        return right_of_cut(self.at, stream, {"part": "error", "finish": "same", "done": "same"})
+        # Of an event that is cut, the reader of a reply that is whole may report the loss or not.
+        whole: Right = "either" if self.at.kind == "inside_event" else "same"
+        return right_of_cut(self.at, stream, {"part": "error", "finish": whole, "done": "same"})
+
+    def cuts_at(self, stream: Landmarks) -> int | None:
+        return stream.events_before(self.at)
 
     def hides_in(self, stream: Landmarks) -> tuple[str, ...]:
         before = stream.events_before(self.at)
@@ -74,6 +79,9 @@ class _Cut(Fault, frozen=True):
 
     def right_in(self, stream: Landmarks) -> Right:
         return right_of_cut(self.at, stream, self.verdicts)
+
+    def cuts_at(self, stream: Landmarks) -> int | None:
+        return stream.events_before(self.at)
 
     def step(self) -> Step:
         return CUT
@@ -117,6 +125,9 @@ class Stall(_Cut, frozen=True, tag="stall"):
 
     def right_in(self, stream: Landmarks) -> Right:
         return "same" if self.lasts is not None else super().right_in(stream)
+
+    def cuts_at(self, stream: Landmarks) -> int | None:
+        return None if self.lasts is not None else super().cuts_at(stream)
 
     def step(self) -> Step:
         return Hold(0.0)

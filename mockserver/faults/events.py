@@ -63,8 +63,11 @@ class BadJson(_EventFault, frozen=True, tag="bad_json"):
         return _ALL if passed_over else super().hides_in(stream)
 
     def strike(self, event: Event) -> Iterator[Event]:
-        damaged = event.data.replace(b'":', b'"', 1) if self.data is None else self.data.encode()
-        yield replace(event, data=damaged if damaged != event.data else event.data + b"}")
+        if self.data is not None:
+            yield replace(event, data=self.data.encode())
+            return
+        damaged = event.data.replace(b'":', b'"', 1)
+        yield replace(event, data=damaged if damaged != event.data else b"}" + event.data)
 
 
 def _is_json(data: str | None) -> bool:
@@ -84,7 +87,8 @@ class HalfEvent(_EventFault, frozen=True, tag="half_event"):
         return "either" if kind == "done" else "error"
 
     def strike(self, event: Event) -> Iterator[Event]:
-        yield replace(event, data=event.data[: len(event.data) // 2])
+        # Half of one byte would be none, and no data is passed over.
+        yield replace(event, data=event.data[: max(len(event.data) // 2, 1)])
 
 
 class _Unnoticed(_EventFault, frozen=True):

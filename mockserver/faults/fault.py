@@ -63,6 +63,10 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True,
         """The fields of the outcome of which nothing can be expected, if the consumer reports no error."""
         return ("usage",) if self.right_in(stream) == "either" else ()
 
+    def cuts_at(self, stream: Landmarks) -> int | None:
+        """How many events come whole before nothing more of the stream does; None: it goes on."""
+        return None
+
     @property
     def right(self) -> Right:
         """The verdict on a long stream, in which the events with numbers stand before the finish: see `right_in`."""

@@ -16,20 +16,26 @@ Seen = Literal["part", "finish", "done"]
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """The events of a stream as it would be without faults.
+    """The events of a stream as a fault finds it.
 
     `kinds` says what each is for; `ends` how many bytes of the body have come when it ends, after a content coding if there
-    is one; `flush` how that is flushed, None without one.
+    is one; `flush` how that is flushed, None without one. `size` is the whole body's, in bytes. `over` is the number of the
+    event that ends the stream to its reader where that is not the one of the kind `done`. `choices` is how many of them finish
+    in the reply, None: as many as in the stream.
     """
 
     kinds: tuple[str, ...]
     ends: tuple[int, ...]
     flush: Literal["event", "end"] | None = None
+    size: int = 0
+    over: int | None = None
+    choices: int | None = None
 
     def number(self, event: EventRef) -> int | None:
         """The number of the event meant, None if it does not come; of several that finish, the last."""
         found = [number for number, kind in enumerate(self.kinds) if event.names(number, kind)]
-        return None if not found else found[-1 if event.value == "finish" else 0]
+        wanted = (self.choices or len(found)) if event.value == "finish" and "whole" not in self.kinds else 1
+        return found[wanted - 1] if 0 < wanted <= len(found) else None
 
     def events_before(self, place: Place) -> int | None:
         """How many events have come whole at a place, None if it does not come."""
@@ -41,7 +47,7 @@ class Landmarks:
     def seen(self, count: int) -> Seen:
         """What has been seen when `count` events have come."""
         came = self.kinds[:count]
-        if "done" in came:
+        if "done" in came or (self.over is not None and self.over < count):
             return "done"
         finishes = self.kinds.count("finish")
         finished = finishes and came.count("finish") == finishes
@@ -52,12 +58,13 @@ LONG_STREAM = Landmarks(
     kinds=("role", *["delta"] * 1000, "finish", "usage", "done"),
     ends=tuple(range(300, 300 * 1004 + 1, 300)),
     flush="event",
+    size=300 * 1004,
 )
 """A stream of a thousand tokens, coded: where a verdict is asked for without a stream at hand."""
 
 
 def find_landmarks(body: Iterable[Slice], flush: Literal["event", "end"] | None = None) -> Landmarks:
-    """The landmarks of a body, rendered without faults and, with `flush`, coded."""
+    """The landmarks of a body, rendered and, with `flush`, coded."""
     kinds: list[str] = []
     ends: list[int] = []
     size = 0
@@ -69,4 +76,4 @@ def find_landmarks(body: Iterable[Slice], flush: Literal["event", "end"] | None 
             kinds.append(piece.kind)
             ends.append(size)
         ends[piece.event] = size
-    return Landmarks(tuple(kinds), tuple(ends), flush)
+    return Landmarks(tuple(kinds), tuple(ends), flush, size)

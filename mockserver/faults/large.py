@@ -66,6 +66,9 @@ class Endless(Fault, frozen=True, tag="endless"):
         before = stream.events_before(self.at)
         return "same" if before is None else "error" if stream.seen(before) == "part" else "either"
 
+    def cuts_at(self, stream: Landmarks) -> int | None:
+        return stream.events_before(self.at)
+
     def on_body(self, body: Iterable[Slice], around: Around) -> Iterator[Slice]:
         opening, unit, is_one = _ENDLESS[self.what]
         due_s = 0.0
@@ -95,6 +98,9 @@ class GzipBomb(Fault, frozen=True, tag="gzip_bomb"):
 
     def right_in(self, stream: Landmarks) -> Right:
         return Endless(at=self.at).right_in(stream)
+
+    def cuts_at(self, stream: Landmarks) -> int | None:
+        return stream.events_before(self.at)
 
     def on_body(self, body: Iterable[Slice], around: Around) -> Iterator[Slice]:
         return Endless(at=self.at, size=self.size).on_body(body, around)

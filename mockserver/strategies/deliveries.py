@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mockserver.delivery import Delivery
 from mockserver.faults import Fault
 from mockserver.http import Coding, Http, Interim
 from mockserver.json_text import JsonStyle
-from mockserver.scenario import Delivery
 from mockserver.shorthand import Duration, Size
 from mockserver.sse import Framing, Lines
 from mockserver.strategies.parts import parts

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from mockserver.chunks import Identity, make_chunks
 from mockserver.completion import complete
+from mockserver.delivery import Delivery
 from mockserver.faults import Fault
 from mockserver.ids import make_id
 from mockserver.loading import dump_scenarios
 from mockserver.reply import Reply
 from mockserver.request import parse_request
-from mockserver.scenario import Delivery, Scenario, ScenarioFile
+from mockserver.scenario import Scenario, ScenarioFile
 from mockserver.strategies.deliveries import deliveries, quick_timings
 from mockserver.strategies.replies import json_function_calls, json_tools, replies
 from mockserver.timing import UNPACED, Schedule

@@ -19,7 +19,8 @@ from client.consumer import Case as Line
 from client.consumer import run_case
 from mockserver.conformance import Case
 from mockserver.conformance.consumer import Hello, Program, Report
-from mockserver.conformance.run import Judge, Options, Result, serve_cases
+from mockserver.conformance.result import Result
+from mockserver.conformance.run import Judge, Options, serve_cases
 from tests.broken_clients.variations import Ask, close
 
 TIME_LIMIT_S = 20.0

@@ -13,11 +13,12 @@ from typing import Any
 import h11
 from msgspec.structs import replace
 
+from mockserver.delivery import Delivery
 from mockserver.faults import Fault
 from mockserver.plan import Plan, Terms, plan_turn
 from mockserver.reply import Reply
 from mockserver.request import ChatRequest
-from mockserver.scenario import Delivery, ErrorReply, Turn, convert
+from mockserver.scenario import ErrorReply, Turn, convert
 from mockserver.steps import End, Head, Step, Write
 from mockserver.timing import Timing
 from tests.mockserver.strategies_local import ask

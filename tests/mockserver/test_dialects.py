@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mockserver.delivery import Delivery
 from mockserver.dialects import Dialect, load_dialect, load_dialects, resolve_dialect
 from mockserver.edits import Insert
 from mockserver.errors import ScenarioError
@@ -19,12 +20,12 @@ from mockserver.place import EventRef
 from mockserver.plan import Terms, plan_turn
 from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.reply import Reply, ToolCall
-from mockserver.scenario import Delivery, Scenario, convert, scenario_file_schema
+from mockserver.scenario import Scenario, convert, scenario_file_schema
 from mockserver.sse import Framing, Lines
 from mockserver.steps import Head, Write
 from mockserver.stream import Stream
+from tests.mockserver.quirks.bent import ask_stream
 from tests.mockserver.strategies_local import replies
-from tests.mockserver.test_quirks import ask_stream
 from tests.mockserver.tolerant import read
 from tests.mockserver.whatwg import parse
 

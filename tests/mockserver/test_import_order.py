@@ -19,18 +19,19 @@ ORDER = """
     quirks.quirk quirks.pieces quirks.tool_calls quirks.tool_arguments quirks.reasoning quirks.contents quirks.finish
     quirks.usage quirks.identity quirks.extras quirks.choices quirks.events quirks
     faults.landmarks faults.fault faults.cuts faults.large faults.events faults.told faults.body faults
-    edits scenario
+    edits delivery scenario
     loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
-    limits state matching stream message molds plain plan template outcome lint
+    limits state matching stream message molds plain plan template strikes outcome
+    lint.finding lint.message lint.chunks lint
     timerfd wheel clock meter journal internals connection transport player playback recording
     api.service api.chat api.catalog api.metrics api.app api
     access loop address server
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies
-    conformance.case conformance.consumer conformance.arguments conformance.verdict conformance.run conformance.mark conformance.baseline
+    conformance.case conformance.consumer conformance.arguments conformance.verdict conformance.result conformance.run conformance.mark conformance.baseline
     conformance.report.data conformance.report.junit conformance.report.markdown conformance.report.page
     conformance.report.terminal conformance.report conformance.adapters conformance.adapters.installing conformance.merging conformance.defects conformance.replays conformance.publishing conformance.matrix conformance.adhoc conformance.board conformance.fuzz
     conformance.stream_case conformance pytest_plugin
-    cli.terminal cli.options cli.serving cli.serve cli.validate cli.schema cli.finding cli.show cli.listing cli.check_options cli.check cli.fuzz cli.demo cli.app cli
+    cli.terminal cli.options cli.serving cli.serve_options cli.serve cli.validate cli.schema cli.finding cli.plans cli.show cli.listing cli.check_options cli.check cli.fuzz cli.demo cli.app cli
     __init__ __main__
 """
 """Every module of the package, in the order of design.md. One that is yet to come may stand here already."""

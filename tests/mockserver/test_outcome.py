@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from mockserver.delivery import Delivery
 from mockserver.edits import Insert, Raw
 from mockserver.outcome import ANY, Expected, compare, expect
 from mockserver.place import EventRef
 from mockserver.quirks.quirk import Right
-from mockserver.scenario import Delivery
 from mockserver.steps import Step
 from mockserver.strategies.faults import faults
 from mockserver.stream import Stream
@@ -44,7 +44,7 @@ VERDICTS: list[tuple[dict[str, Any], Right, tuple[str, ...]]] = [
     ({"quirks": ["finish-chunk-missing"]}, "either", ("finish-chunk-missing",)),
     ({"quirks": ["tool-index-missing"]}, "same", ()),
     ({"quirks": ["json-nan", "finish-chunk-missing"]}, "error", ("json-nan",)),
-    ({"faults": [{"fault": "reset"}, {"fault": "bad_json"}]}, "error", ("reset", "bad_json")),
+    ({"faults": [{"fault": "reset"}, {"fault": "bad_json"}]}, "error", ("reset",)),
     ({"faults": [{"fault": "swap"}, {"fault": "bad_json"}]}, "error", ("bad_json",)),
     ({"faults": [{"fault": "reset", "at": {"after_event": 99}}]}, "same", ()),
     ({"inserts": [{"before": 0, "data": "x", "right": "either"}]}, "either", ("an insertion",)),

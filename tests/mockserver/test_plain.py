@@ -6,12 +6,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mockserver import molds
+from mockserver.delivery import Delivery
 from mockserver.http import Http, Interim
 from mockserver.plain import MAX_PIECE
 from mockserver.plan import Plan, Terms, plan_turn
 from mockserver.reply import Choice, FunctionCall, Reply, ToolCall
 from mockserver.request import ChatRequest
-from mockserver.scenario import Delivery, Turn
+from mockserver.scenario import Turn
 from mockserver.shorthand import Duration
 from mockserver.sse import SLICE_BYTES
 from mockserver.steps import Head, Step, Write

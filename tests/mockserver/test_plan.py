@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mockserver.delivery import Delivery
 from mockserver.errors import RequestError
 from mockserver.faults import Fault
 from mockserver.faults.cuts import Close, Truncate
@@ -19,7 +20,7 @@ from mockserver.place import EventRef, Place
 from mockserver.plan import Plan, Terms, plan_body, plan_refusal, plan_turn
 from mockserver.reply import Reply
 from mockserver.request import ChatRequest
-from mockserver.scenario import Delivery, ErrorReply, Turn
+from mockserver.scenario import ErrorReply, Turn
 from mockserver.shorthand import Size
 from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write
 from mockserver.stream import Stream

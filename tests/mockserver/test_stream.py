@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockserver.delivery import Delivery
 from mockserver.edits import Edit, Insert, Raw
 from mockserver.faults import Fault
 from mockserver.place import EventRef
 from mockserver.reply import Reply
-from mockserver.scenario import Delivery, convert
+from mockserver.scenario import convert
 from mockserver.sse import BOM, SLICE_BYTES, Framing, Lines, Slice
 from mockserver.stream import Stream, WholeAnswer, comment_while_waiting, delay, raw_slices
 from mockserver.timing import Schedule, Timing
+from tests.mockserver.quirks.bent import ask_stream, body_of, chunks_of, make_stream
 from tests.mockserver.strategies_local import IDENTITY, answer, groups, replies
-from tests.mockserver.test_quirks import ask_stream, body_of, chunks_of, make_stream
 from tests.mockserver.tolerant import read
 from tests.mockserver.whatwg import parse
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 
+from mockserver.delivery import Delivery
 from mockserver.plan import Plan, Terms, plan_turn
 from mockserver.reply import Reply
 from mockserver.request import ChatRequest
-from mockserver.scenario import Delivery, Turn
+from mockserver.scenario import Turn
 from mockserver.steps import Write
 from mockserver.template import MAX_BYTES, Templates, varies_with_ordinal
 from mockserver.timing import Timing

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mockserver.delivery import Delivery
 from mockserver.place import EventRef, Place
-from mockserver.scenario import Delivery
 from mockserver.shorthand import Duration
 from mockserver.sse import Slice
 from mockserver.steps import Head, Step, Write

@@ -15,7 +15,8 @@ TESTS = (
     "tests/client/test_sse.py",
     "tests/client/test_accumulate.py",
     "tests/mockserver/test_plan.py",
-    "tests/mockserver/test_faults.py",
+    "tests/mockserver/faults",
+    "tests/mockserver/test_strikes.py",
 )
 ROUND_EXAMPLES = "fast"
 """The profile of a short round; when there is time for more, the next ones take `deep`."""

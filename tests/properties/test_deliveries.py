@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, example, given, settings
 from msgspec import Struct, convert
 
 from mockserver.conformance.verdict import judge
+from mockserver.delivery import Delivery
 from mockserver.outcome import Expected, Outcome, compare
 from mockserver.reply import Reply
-from mockserver.scenario import Delivery, Scenario
+from mockserver.scenario import Scenario
 from mockserver.server import MockServer
 from mockserver.strategies import replies, scenarios
 from mockserver.strategies.replies import custom_tools, json_function_calls, json_tools

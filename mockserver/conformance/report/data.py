@@ -10,7 +10,8 @@ from typing import Any
 
 from mockserver._version import __version__
 from mockserver.conformance.mark import find_mark
-from mockserver.conformance.run import Result, Run
+from mockserver.conformance.result import Result
+from mockserver.conformance.run import Run
 from mockserver.outcome import ANY
 
 FORMAT = "openai-mockserver conformance report"

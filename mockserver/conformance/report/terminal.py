@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mockserver.conformance.mark import find_mark
-from mockserver.conformance.run import Result, Run
+from mockserver.conformance.result import Result
+from mockserver.conformance.run import Run
 
 VERDICTS = ("pass", "weak", "fail", "crash", "hang", "harness error", "skip")
 COLORS = {"pass": "green", "weak": "yellow", "skip": "dim", "harness error": "magenta"}

@@ -3,6 +3,7 @@
 import gc
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,3 +19,20 @@ def own_process() -> Iterator[None]:
         signal.signal(number, handler)
     gc.unfreeze()
     gc.enable()
+
+
+SCENARIO = """
+scenarios:
+  - name: cut
+    reply: "Hello there"
+    timing: {ttft: 20ms}
+    delivery: {faults: [{fault: reset, at: {after_event: 1}}]}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """A file with one scenario, `cut`: a reset behind the second event."""
+    path = tmp_path / "cut.yaml"
+    path.write_text(SCENARIO)
+    return str(path)

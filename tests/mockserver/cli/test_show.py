@@ -1,4 +1,4 @@
-"""What `mockserver show`, `list` and `explain` print."""
+"""What `mockserver show` prints."""
 
 import base64
 import gzip
@@ -16,30 +16,12 @@ from hypothesis import strategies as st
 
 from mockserver.cli import main
 from mockserver.cli.show import readable
-from mockserver.dialects import load_dialects
-from mockserver.faults import FAULTS
 from mockserver.outcome import expect
 from mockserver.plan import Terms, plan_turn
-from mockserver.quirks import QUIRKS
 from mockserver.request import parse_request
 from mockserver.scenario import Scenario
 from mockserver.steps import Write
 from mockserver.strategies import as_file, faults, scenarios
-
-SCENARIO = """
-scenarios:
-  - name: cut
-    reply: "Hello there"
-    timing: {ttft: 20ms}
-    delivery: {faults: [{fault: reset, at: {after_event: 1}}]}
-"""
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    path = tmp_path / "cut.yaml"
-    path.write_text(SCENARIO)
-    return str(path)
 
 
 def test_show_prints_each_step_with_its_due_time_and_bytes(file: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +87,6 @@ def test_show_json_tells_the_steps_and_what_is_expected(file: str, capsys: pytes
         (["show", "nothing-of-that-name"], "no scenario"),
         (["show", "count-to-10"], "did you mean 'count-to-100'"),
         (["show", "one-plus-one", "--request", "/no/such/file"], "cannot read the request"),
-        (["explain", "resett"], "did you mean 'reset'"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,46 +94,6 @@ def test_what_cannot_be_shown_is_one_line(arguments: list[str], said: str, capsy
     told = capsys.readouterr().err
     assert said in told
     assert told.count("\n") == 1
-
-
-def test_list_names_everything_there_is(file: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", file]) == 0
-    printed = capsys.readouterr().out
-    for name in ("cut", "count-to-100", *QUIRKS, *FAULTS, *load_dialects()):
-        assert f"\n  {name}" in printed
-
-
-@pytest.mark.parametrize("name", [*QUIRKS, *FAULTS, *load_dialects(), "count-to-100"])
-def test_explain_tells_of_each_what_it_does(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", name]) == 0
-    printed = capsys.readouterr().out
-    assert printed.startswith(f"{name}, a ")
-    if name in QUIRKS or name in FAULTS:
-        assert re.search("^Who sends it: [^.]+", printed, re.M)
-        assert "A right consumer" in printed
-
-
-def test_explain_tells_of_a_scenario_what_a_right_consumer_reports(
-    file: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["explain", "cut", file]) == 0
-    assert "\nA right consumer reports: an error, because of reset.\n" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        ("endless", "at           Where. Default: after_headers."),
-        ("large_event", "at           Where. Default: {before_event: 1}."),
-        ("swap", "event        Which event. Default: 1."),
-        ("reset", "drain        Whether what was written is delivered first. Default: true."),
-        ("endless", "every        One unit each so often. Default: as fast as they are taken."),
-        ("other_body", "text         Any other body, in place of these."),
-    ],
-)
-def test_explain_tells_what_an_option_is_by_default(name: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", name]) == 0
-    assert f"\n  {line}\n" in capsys.readouterr().out
 
 
 def test_bytes_that_do_not_print_are_escaped_and_no_two_look_the_same() -> None:

@@ -7,9 +7,13 @@ from typing import Any
 from mockserver.conformance.case import Case, choose_cases, load_cases
 from mockserver.conformance.consumer import Hello, Report
 from mockserver.conformance.report.data import make_report
-from mockserver.conformance.run import Result, Run, judge_report, make_line, serve_cases, wait_for_end
+from mockserver.conformance.result import Result, judge_report
+from mockserver.conformance.run import Run, make_line, serve_cases, wait_for_end
 from mockserver.conformance.verdict import Verdict, VerdictName
 from tests.support import AnswerCutError, RawClient
+
+SIMPLE = [case for case in load_cases() if case.cls == "framing" and not case.needs and case.right == "same"][:6]
+"""Some plain cases, whose streams are legal."""
 
 
 def find_case(name: str) -> Case:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mockserver.conformance.baseline import compare_with_baseline, failing, read_baseline, write_baseline_file
 from mockserver.conformance.case import load_cases
-from mockserver.conformance.run import Result, Run
+from mockserver.conformance.result import Result
+from mockserver.conformance.run import Run
 from mockserver.conformance.verdict import BAD, Verdict, VerdictName
 from mockserver.errors import UsageError
 from tests.mockserver.conformance.made import make_result, make_run

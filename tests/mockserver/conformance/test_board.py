@@ -13,7 +13,8 @@ import pytest
 from mockserver.conformance import board
 from mockserver.conformance.board import Board, judge_posted
 from mockserver.conformance.case import Case, load_cases
-from mockserver.conformance.run import PLAIN, Result, Run
+from mockserver.conformance.result import PLAIN, Result
+from mockserver.conformance.run import Run
 from mockserver.conformance.verdict import Verdict
 from mockserver.server import MockServer
 from tests.mockserver.conformance.made import find_case

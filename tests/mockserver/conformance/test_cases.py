@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from mockserver.conformance.case import Case, CaseClass, load_cases, load_untested
-from mockserver.conformance.run import find_own_mistakes
+from mockserver.conformance.result import find_own_mistakes
+from mockserver.delivery import Delivery
 from mockserver.dialects import resolve_dialect
 from mockserver.faults import FAULTS
 from mockserver.faults.told import SHAPES, ToldError
@@ -25,7 +26,7 @@ from mockserver.quirks import DIALECT_FILES, QUIRKS
 from mockserver.quirks.quirk import Right
 from mockserver.reply import Reply
 from mockserver.request import parse_request
-from mockserver.scenario import Delivery, Turn
+from mockserver.scenario import Turn
 from mockserver.shorthand import encode_shorthand
 from mockserver.steps import Head, Hold, Write
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from mockserver.conformance.fuzz import FuzzOptions, fuzz, make_scenarios
-from mockserver.conformance.run import Result
+from mockserver.conformance.result import Result
 from mockserver.errors import UsageError
 from mockserver.reply import Reply
 from mockserver.scenario import Scenario

@@ -21,7 +21,8 @@ from mockserver.conformance.report.junit import write_junit
 from mockserver.conformance.report.markdown import write_markdown
 from mockserver.conformance.report.page import write_page
 from mockserver.conformance.report.terminal import by_class, print_report, replay_command, summary_line
-from mockserver.conformance.run import Result, Run
+from mockserver.conformance.result import Result
+from mockserver.conformance.run import Run
 from mockserver.conformance.verdict import Verdict, VerdictName
 from mockserver.errors import UsageError
 from tests.mockserver.conformance.made import make_result, make_run, play

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 import mockserver.strategies as public
 from client import accumulate
+from mockserver.delivery import Delivery
 from mockserver.faults import FAULTS, Fault
 from mockserver.loading import parse_scenarios
 from mockserver.place import Place
 from mockserver.plan import Terms, plan_turn
 from mockserver.reply import Reply
-from mockserver.scenario import Delivery, Scenario
+from mockserver.scenario import Scenario
 from mockserver.steps import Step
 from mockserver.strategies import as_file, chunk_lists, deliveries, faults, partitions, replies, scenarios
 from mockserver.strategies.faults import FAULT_OPTIONS
