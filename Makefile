@@ -18,6 +18,12 @@ PYTHON ?= python3
 ARGS ?=
 FUZZ_S ?= 120
 CONSTRAINTS ?= .ci/constraints.txt
+# One more than there are processors: many a test waits, for a stream's pauses or for a program to start.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST = -m pytest -n $(WORKERS) --dist worksteal
+
+# Bytecode is kept, whatever the environment says: the suite starts some hundreds of programs, each would compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What is installed says its stamp; it is installed again only when what it depends on is newer.
 BIN := .venv/bin
@@ -38,13 +44,13 @@ serve: $(DEMO)
 	@$(BIN)/mockserver serve $(ARGS)
 
 test: $(DEV) $(NODE)
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/python $(PYTEST) $(ARGS)
 
-coverage: $(DEV) $(NODE)
-	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
+coverage:
+	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report=term $(ARGS)"
 
 test-oldest: .venv-oldest/.installed
-	@$(OLDEST)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@$(OLDEST)/python $(PYTEST) $(ARGS)
 
 fuzz: $(DEV) $(NODE)
 	@FUZZ_S=$(FUZZ_S) $(BIN)/python -m tests.properties $(ARGS)

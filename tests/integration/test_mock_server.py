@@ -37,25 +37,34 @@ def ask(server: MockServer, content: str = "hello", **headers: str) -> str:
 # Starting and stopping
 
 
+def count_held() -> tuple[int, int]:
+    """How many threads and descriptors there are."""
+    return threading.active_count(), open_descriptors()
+
+
+@pytest.fixture
+def held_before() -> tuple[int, int]:
+    """The same before a test: without garbage, and with what the first server of a process makes to be kept, as libuv's pipe."""
+    with MockServer(strict=True):
+        pass
+    gc.collect()
+    return count_held()
+
+
 @pytest.mark.parametrize("new_loop", [loop_module.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
 def test_a_hundred_servers_in_one_process_leave_nothing_behind(
-    new_loop: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    new_loop: Callable[[], Any], held_before: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "new_event_loop", new_loop)
-    with MockServer(strict=True):
-        pass  # what is made once and kept
-    gc.collect()
-    threads, descriptors = threading.active_count(), open_descriptors()
     for number in range(100):
         with MockServer(strict=True) as server:
             server.reply(f"this is {number}")
             if number % 10 == 0:
                 assert ask(server) == f"this is {number}"
-    assert (threading.active_count(), open_descriptors()) == (threads, descriptors)
+    assert count_held() == held_before
 
 
-def test_a_hundred_servers_at_the_same_time_have_a_port_each() -> None:
-    threads, descriptors = threading.active_count(), open_descriptors()
+def test_a_hundred_servers_at_the_same_time_have_a_port_each(held_before: tuple[int, int]) -> None:
     servers = [MockServer(strict=True).start() for _ in range(100)]
     assert len({server.url for server in servers}) == 100
     for number, server in enumerate(servers):
@@ -63,7 +72,7 @@ def test_a_hundred_servers_at_the_same_time_have_a_port_each() -> None:
     assert ask(servers[7]) == "this is 7"
     for server in servers:
         server.stop()
-    assert (threading.active_count(), open_descriptors()) == (threads, descriptors)
+    assert count_held() == held_before
 
 
 WAITING: dict[str, tuple[dict[str, Any], bytes]] = {

@@ -1,11 +1,13 @@
 """Any fault at any place: whoever reads the stream says so, or what is missing could not be known; nobody hangs or invents."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 
+from mockserver.faults import Fault
 from mockserver.faults.events import BadJson, DoneSuffix, Drop
 from mockserver.faults.told import SHAPES
 from mockserver.place import EventRef
@@ -21,21 +23,24 @@ TIMEOUT_S = 0.5
 PATIENT_S = 20.0
 
 meant = replies(json_tools | custom_tools, json_function_calls, max_choices=2)
-ENDED_BY_TRIMMING = Scenario(
-    name="generated", reply=Reply(), delivery=Delivery(faults=(DoneSuffix(event=EventRef(2), text=" "),))
+PINNED: tuple[tuple[Fault, ...], ...] = (
+    (DoneSuffix(event=EventRef(2), text=" "),),  # whoever trims has the end all the same
+    (BadJson(event=EventRef(1), data=""),),  # nothing in an event's place
+    (BadJson(event=EventRef(1)), Drop(event=EventRef(1))),  # the second takes back what the first did
 )
-NOTHING_IN_ITS_PLACE = Scenario(
-    name="generated", reply=Reply(), delivery=Delivery(faults=(BadJson(event=EventRef(1), data=""),))
-)
-STRUCK_TWICE = Scenario(
-    name="generated",
-    reply=Reply(),
-    delivery=Delivery(faults=(BadJson(event=EventRef(1)), Drop(event=EventRef(1)))),
-)
+"""What was found to be judged wrongly, once."""
+
 one_server = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
     max_examples=max(settings().max_examples // 2, 10),
 )
+
+
+def on_any_fault(test: Callable[..., None]) -> Callable[..., None]:
+    """Play a test with any reply, delivery and faults, those pinned first."""
+    for struck in PINNED:
+        test = example(scenario=Scenario(name="generated", reply=Reply(), delivery=Delivery(faults=struck)))(test)
+    return one_server(given(scenario=scenarios(meant, faults=faults(), paced=False))(test))
 
 
 def ask_patiently(server: MockServer, scenario: Scenario, http: httpx2.Client) -> dict[str, Any]:
@@ -47,11 +52,7 @@ def ask_patiently(server: MockServer, scenario: Scenario, http: httpx2.Client) -
     return got
 
 
-@one_server
-@given(scenario=scenarios(meant, faults=faults(), paced=False))
-@example(scenario=ENDED_BY_TRIMMING)
-@example(scenario=NOTHING_IN_ITS_PLACE)
-@example(scenario=STRUCK_TWICE)
+@on_any_fault
 def test_a_fault_is_reported_or_could_not_be_known_and_nothing_is_invented(
     server: MockServer, http: httpx2.Client, scenario: Scenario
 ) -> None:
@@ -60,11 +61,7 @@ def test_a_fault_is_reported_or_could_not_be_known_and_nothing_is_invented(
     assert judge_last(server, scenario, got).reasons == ()
 
 
-@one_server
-@given(scenario=scenarios(meant, faults=faults(), paced=False))
-@example(scenario=ENDED_BY_TRIMMING)
-@example(scenario=NOTHING_IN_ITS_PLACE)
-@example(scenario=STRUCK_TWICE)
+@on_any_fault
 def test_of_a_broken_stream_only_an_error_or_the_whole_reply_is_reported(
     server: MockServer, http: httpx2.Client, scenario: Scenario
 ) -> None:

@@ -32,7 +32,7 @@ from tests.properties.departures import DEPARTURES, LIBRARIES, Read, cut, read_w
 from tests.support import skip_unless_pinned
 
 FRAGMENTS = [
-    b"data", b"data:", b"data: ", b"data: a\n", b"event: x", b"id: 1", b"id", b"retry: 5", b"retry: +5", b"retry: x", b":",
+    b"data", b"data:", b"data: ", b"data: a\n", b"event: x", b"event: X", b"id: 1", b"id", b"retry: 5", b"retry: +5", b"retry: x", b":",
     b": c", b"foo: bar", b"\n", b"\r", b"\r\n", b"\n\n", b"\r\r", b"\0", b" ", b"a", b"\xef\xbb\xbf", b"\xff", b"\xe9\x82\xa3",
     b"\xf0\x9f", "\u2028".encode(), b"\xc2\x85", b"\x0b",
 ]  # fmt: skip

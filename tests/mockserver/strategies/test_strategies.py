@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import HealthCheck, find, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 import mockserver.strategies as public
@@ -26,14 +26,37 @@ from mockserver.strategies.replies import json_tools
 from mockserver.timing import UNPACED
 from tests.mockserver.strategies_local import ask
 
-NO_DEADLINE = """
-from hypothesis import HealthCheck, settings
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = """
+from hypothesis import HealthCheck, Phase, settings
+settings.register_profile("patient", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow],
+                          phases=set(Phase) - {Phase.explain})
 settings.load_profile("patient")
 """
-"""For runs in a process of their own, on a machine that may be busy."""
+"""For runs in a process of their own, on a machine that may be busy; to explain a failure, Hypothesis traces every line."""
 
-EXAMPLE = Path(__file__).parents[3] / "fixtures" / "my_client_properties.py"
+FOUND_FIRST = settings(database=None, derandomize=True, max_examples=1_000, phases=[Phase.generate])
+"""For what is only to be found."""
+SHRUNK = settings(FOUND_FIRST, max_examples=500, phases=[Phase.generate, Phase.shrink])
+"""For what is to be made small as well."""
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "fixtures" / "my_client_properties.py"
+
+Play = Callable[[str], pytest.RunResult]
+
+
+@pytest.fixture
+def play(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Play:
+    """Runs a user's tests in a process of their own."""
+
+    def run(source: str) -> pytest.RunResult:
+        pytester.makeconftest(PATIENT)
+        pytester.makepyfile(source)
+        # What Hypothesis has learnt of our modules, it need not learn anew.
+        monkeypatch.setenv("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", "--hypothesis-seed=1")
+
+    return run
 
 
 def test_the_public_names_are_these() -> None:
@@ -88,11 +111,8 @@ def test_generated_pauses_are_a_few_milliseconds_in_all(scenario: Scenario) -> N
     assert max(step.due_s for step in steps) < 0.1
 
 
-def test_a_failing_example_is_printed_as_a_file_that_can_be_served(
-    pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytester.makeconftest(NO_DEADLINE)
-    pytester.makepyfile(
+def test_a_failing_example_is_printed_as_a_file_that_can_be_served(play: Play) -> None:
+    result = play(
         """
         from hypothesis import given
         from mockserver.strategies import scenarios
@@ -102,7 +122,6 @@ def test_a_failing_example_is_printed_as_a_file_that_can_be_served(
             assert not scenario.delivery.framing.bom
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--hypothesis-seed=1")
     printed = [line.removeprefix("E").strip("\n") for line in result.outlines]
     start = next(k for k, line in enumerate(printed) if "a scenario file" in line) + 1
     end = next(
@@ -128,7 +147,7 @@ FOUND: list[tuple[st.SearchStrategy[Scenario], Callable[[Scenario], bool], str]]
 def test_a_scenario_shrinks_to_a_file_that_one_reads_at_a_glance(
     made: st.SearchStrategy[Scenario], matters: Callable[[Scenario], bool], told: str
 ) -> None:
-    found = find(made, matters, settings=settings(database=None, derandomize=True, max_examples=500))
+    found = find(made, matters, settings=SHRUNK)
     text = as_file(found)
     assert told in text
     assert len(text.splitlines()) <= 11, text
@@ -146,10 +165,9 @@ def test_deliveries_are_narrowed_to_no_coding_and_no_pause(delivery: Delivery) -
 
 
 def test_deliveries_can_have_codings_dialects_and_faults() -> None:
-    database = settings(database=None, max_examples=1_000)
-    assert find(deliveries(codings=("gzip",)), lambda made: made.http.coding is not None, settings=database)
-    assert find(deliveries(dialects=("azure",)), lambda made: made.dialect == "azure", settings=database)
-    assert find(deliveries(faults(), max_faults=2), lambda made: len(made.faults) == 2, settings=database)
+    assert find(deliveries(codings=("gzip",)), lambda made: made.http.coding is not None, settings=FOUND_FIRST)
+    assert find(deliveries(dialects=("azure",)), lambda made: made.dialect == "azure", settings=FOUND_FIRST)
+    assert find(deliveries(faults(), max_faults=2), lambda made: len(made.faults) == 2, settings=FOUND_FIRST)
 
 
 WORDS = [
@@ -163,8 +181,7 @@ WORDS = [
 
 @pytest.mark.parametrize(("name", "option", "word"), WORDS)
 def test_every_word_that_an_option_of_a_fault_may_be_is_drawn(name: str, option: str, word: str) -> None:
-    narrow = settings(database=None, derandomize=True, max_examples=1_000)
-    assert find(faults([name]), lambda made: getattr(made, option) == word, settings=narrow)
+    assert find(faults([name]), lambda made: getattr(made, option) == word, settings=FOUND_FIRST)
 
 
 def test_every_fault_is_drawn_with_every_option_but_that_it_may_not_strike() -> None:
@@ -209,18 +226,14 @@ def test_chunk_lists_come_to_the_reply(data: st.DataObject) -> None:
     assert choice.finish_reason
 
 
-def test_the_example_for_users_runs_and_passes(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(NO_DEADLINE)
-    pytester.makepyfile(test_my_client=EXAMPLE.read_text("utf-8"))
-    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+def test_the_example_for_users_runs_and_passes(play: Play) -> None:
+    play(EXAMPLE.read_text("utf-8")).assert_outcomes(passed=1)
 
 
-def test_the_example_for_users_fails_with_a_client_that_is_broken(pytester: pytest.Pytester) -> None:
+def test_the_example_for_users_fails_with_a_client_that_is_broken(play: Play) -> None:
     text = EXAMPLE.read_text("utf-8")
     broken = text.replace(".read().first.content", ".read().first.content.strip()")
     assert broken != text
-    pytester.makeconftest(NO_DEADLINE)
-    pytester.makepyfile(test_my_client=broken)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result = play(broken)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*a scenario file*"])
