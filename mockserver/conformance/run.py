@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mockserver.conformance.case import Case
+from mockserver.conformance.case import Case, explain_skip
 from mockserver.conformance.consumer import Hello, Program, Report
 from mockserver.conformance.verdict import BAD, Verdict, judge, judge_left
 from mockserver.http import offers
@@ -147,9 +147,8 @@ class Judge:
         self._options = options
 
     def __call__(self, program: Program, case: Case) -> Result:
-        missing = find_missing(case, self._hello.lacks)
-        if missing:
-            return Result(case, Verdict("skip", (f"the consumer lacks {', '.join(missing)}",)))
+        if skipped := explain_skip(case, self._hello.lacks):
+            return Result(case, Verdict("skip", (skipped,)))
         time_limit_s = max(self._options.time_limit_s, case.time_limit_s or 0)
         report = program.run(make_line(case, self._server.scenario_url(case.id)), time_limit_s)
         exchanges = wait_for_end(self._server, case)
@@ -169,12 +168,6 @@ class Judge:
             )
         wrong = check_plain(report.answer)
         return Result(case, Verdict("fail", wrong), result.expected, report, result.exchanges) if wrong else result
-
-
-def find_missing(case: Case, lacks: frozenset[str]) -> list[str]:
-    """What a case needs and a consumer lacks; a case in which nothing is called is one of text."""
-    calls = {"tools", "custom_tools", "function_call"} & set(case.needs)
-    return sorted({*case.needs, *(() if calls else ("content",))} & lacks)
 
 
 def check_plain(answer: Mapping[str, Any]) -> tuple[str, ...]:
