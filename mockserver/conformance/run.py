@@ -275,8 +275,8 @@ def _check_saw(case: Case, exchanges: Sequence[Exchange]) -> Iterator[str]:
     if saw.left_within_s is not None:
         last = exchanges[-1]
         if last.ended is None or not last.ended.startswith("client left"):
-            how = last.ended or "still open"
-            yield f"expected the consumer to close the connection within {saw.left_within_s} s, it was {how}"
+            # Whether the stream came to its end meanwhile is a matter of how fast the machine is, and of no interest.
+            yield f"expected the consumer to close the connection within {saw.left_within_s} s, it was kept"
         elif (took_s := _time_leaving(case, last)) > saw.left_within_s:
             yield f"expected the consumer to close the connection within {saw.left_within_s} s, it took {took_s:.2f} s"
     if saw.waited_s is not None and len(exchanges) > 1:
