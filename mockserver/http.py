@@ -141,10 +141,17 @@ def _find_wrong_parts(http: Http) -> Iterator[str]:
     extension = http.chunk_extension or ""
     if not (_EXTENSION.fullmatch(extension) and _VALUE.fullmatch(extension)):
         yield f"chunk_extension: expected ;name or ;name=value, got {extension!r}"
-    if http.coding == "br" and find_spec("brotli") is None:
-        yield "coding br needs the extra: pip install 'openai-mockserver[brotli]'"
+    if remedy := find_missing_extra(http.coding):
+        yield f"coding {http.coding} {remedy}"
     yield from _find_wrong_headers(http.headers, "headers")
     yield from _find_wrong_headers(http.trailers, "trailers")
+
+
+def find_missing_extra(coding: str | None) -> str | None:
+    """What a content coding needs that is not installed, and how to install it; None if it can be used."""
+    if coding == "br" and find_spec("brotli") is None:
+        return "needs the extra: pip install 'openai-mockserver[brotli]'"
+    return None
 
 
 def merge_headers(ours: Iterable[tuple[str, str]], theirs: Headers) -> Iterator[tuple[str, str]]:

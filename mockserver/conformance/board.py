@@ -23,9 +23,9 @@ from starlette.types import Scope
 from mockserver.api.chat import check_method
 from mockserver.api.service import Asked, MakePlan, Service
 from mockserver.conformance.adhoc import make_case
-from mockserver.conformance.case import Case
+from mockserver.conformance.case import Case, explain_skip
 from mockserver.conformance.consumer import Hello, Report, read_hello
-from mockserver.conformance.result import PLAIN, Result, find_missing, judge_next, judge_report
+from mockserver.conformance.result import PLAIN, Result, judge_next, judge_report
 from mockserver.conformance.run import Run, make_line, serve_cases, wait_for_end
 from mockserver.conformance.verdict import Verdict
 from mockserver.errors import RequestError
@@ -133,12 +133,12 @@ def judge_posted(
     A case may be answered again; the last answer counts. What was never answered is skipped. `Run.took_s` counts from the start.
     """
     started_at, started = time.time(), time.monotonic()
-    board = Board({case.id: case for case in cases})
+    board = Board({case.id: case for case in cases if explain_skip(case) is None})
     with serve_cases(cases, seed, host=host, port=port, endpoints=board.endpoints()) as server:
         on_start(server)
         seen: dict[str, int] = {}
         try:
-            while any(case.id not in board.results and not find_missing(case, board.consumer.lacks) for case in cases):
+            while any(case.id not in board.results and not explain_skip(case, board.consumer.lacks) for case in cases):
                 posted = board.posted.get()
                 if posted is None:
                     continue
@@ -166,8 +166,7 @@ def _judge(server: MockServer, board: Board, name: str, answer: dict[str, Any], 
 
 
 def _not_played(case: Case, board: Board) -> Verdict:
-    lacking = find_missing(case, board.consumer.lacks)
-    return Verdict("skip", (f"the consumer lacks {', '.join(lacking)}" if lacking else "no outcome was posted",))
+    return Verdict("skip", (explain_skip(case, board.consumer.lacks) or "no outcome was posted",))
 
 
 def _read_object(asked: Asked) -> dict[str, Any]:

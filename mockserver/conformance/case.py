@@ -7,6 +7,7 @@ verdict a case declares is the one that the oracle computes from its scenario is
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -106,6 +107,9 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "must"
     request: Annotated[dict[str, Any], Meta(description="What is asked beyond the base request; null takes away.")] = {}
     needs: Annotated[tuple[Ability, ...], Meta(description="What a consumer must have, else the case is skipped.")] = ()
+    extra: Annotated[
+        Literal["brotli"] | None, Meta(description="The extra of this package without which it cannot be played.")
+    ] = None
     timeout_s: Annotated[
         Seconds | None, Meta(description="The longest wait for the next byte that the consumer is given.")
     ] = None
@@ -199,6 +203,9 @@ def load_untested(folder: Path = FOLDER) -> tuple[Untested, ...]:
 
 
 def _convert(values: dict[str, Any], cls: CaseClass) -> Case:
+    if _is_missing(values.get("extra")):  # its delivery would be refused; it is skipped wherever it is chosen
+        answer = values.get("scenario") or {}
+        values = {**values, "scenario": {key: value for key, value in answer.items() if key != "delivery"}}
     try:
         return convert({"class": cls, **values}, Case)
     except ScenarioError as error:
@@ -215,6 +222,24 @@ def _variants(case: Case) -> Iterator[Case]:
         yield msgspec.structs.replace(
             case, id=f"{case.id}-close", title=f"{case.title} (Connection: close)", scenario=answer, both_ways=False
         )
+
+
+def _is_missing(extra: Any) -> bool:
+    return isinstance(extra, str) and find_spec(extra) is None
+
+
+def explain_skip(case: Case, lacks: frozenset[str] = frozenset()) -> str | None:
+    """Why a case is not played to a consumer that lacks some abilities, or not by this installation; None if it is.
+
+    A case in which nothing is called is one of text.
+    """
+    calls = {"tools", "custom_tools", "function_call"} & set(case.needs)
+    missing = sorted({*case.needs, *(() if calls else ("content",))} & lacks)
+    if missing:
+        return f"the consumer lacks {', '.join(missing)}"
+    if _is_missing(case.extra):
+        return f"needs the extra {case.extra}: pip install 'openai-mockserver[{case.extra}]'"
+    return None
 
 
 def choose_cases(

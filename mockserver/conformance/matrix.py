@@ -59,6 +59,7 @@ def make_matrix(adapters: Sequence[Adapter], options: Options, tell: Callable[[s
     count = iter(range(1, len(adapters) + 1))
 
     def judge(adapter: Adapter) -> Report | str:
+        tell(f"judging {adapter.name}")
         play = play_anew if options.run else judge_consumer
         report = play(adapter, options, results / f"{adapter.name}.json")
         said = report if isinstance(report, str) else _describe_score(report)

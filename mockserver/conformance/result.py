@@ -100,8 +100,8 @@ def check_saw(case: Case, exchanges: Sequence[Exchange]) -> Iterator[str]:
     if saw.left_within_s is not None:
         last = exchanges[-1]
         if last.ended is None or not last.ended.startswith("client left"):
-            how = last.ended or "still open"
-            yield f"expected the consumer to close the connection within {saw.left_within_s} s, it was {how}"
+            # Whether the stream came to its end meanwhile is a matter of how fast the machine is, and of no interest.
+            yield f"expected the consumer to close the connection within {saw.left_within_s} s, it was kept"
         elif (took_s := _time_leaving(case, last)) > saw.left_within_s:
             yield f"expected the consumer to close the connection within {saw.left_within_s} s, it took {took_s:.2f} s"
     if saw.waited_s is not None and len(exchanges) > 1:
@@ -120,12 +120,6 @@ def _time_leaving(case: Case, exchange: Exchange) -> float:
                 break
             due_s = step.due_s
     return (exchange.ended_s or 0.0) - due_s - exchange.late_s
-
-
-def find_missing(case: Case, lacks: frozenset[str]) -> list[str]:
-    """What a case needs and a consumer lacks; a case in which nothing is called is one of text."""
-    calls = {"tools", "custom_tools", "function_call"} & set(case.needs)
-    return sorted({*case.needs, *(() if calls else ("content",))} & lacks)
 
 
 def check_plain(answer: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from mockserver.conformance.case import Case
+from mockserver.conformance.case import Case, explain_skip
 from mockserver.conformance.consumer import Hello, Program
-from mockserver.conformance.result import PLAIN, Result, check_plain, find_missing, judge_report
+from mockserver.conformance.result import PLAIN, Result, check_plain, judge_report
 from mockserver.conformance.verdict import BAD, Verdict
 from mockserver.journal import Exchange
 from mockserver.server import MockServer
@@ -128,9 +128,8 @@ class Judge:
         self._options = options
 
     def __call__(self, program: Program, case: Case) -> Result:
-        missing = find_missing(case, self._hello.lacks)
-        if missing:
-            return Result(case, Verdict("skip", (f"the consumer lacks {', '.join(missing)}",)))
+        if skipped := explain_skip(case, self._hello.lacks):
+            return Result(case, Verdict("skip", (skipped,)))
         time_limit_s = max(self._options.time_limit_s, case.time_limit_s or 0)
         report = program.run(make_line(case, self._server.scenario_url(case.id)), time_limit_s)
         exchanges = wait_for_end(self._server, case)

@@ -15,7 +15,7 @@ from typing import Any
 from unittest import SkipTest
 
 from mockserver.conformance.adhoc import make_case
-from mockserver.conformance.case import Case
+from mockserver.conformance.case import Case, explain_skip
 from mockserver.conformance.consumer import Report
 from mockserver.conformance.mark import find_mark
 from mockserver.conformance.result import PLAIN, Result, judge_next, judge_report
@@ -108,7 +108,9 @@ class StreamCase:
 
 @contextmanager
 def play_case(case: Case, lacks: frozenset[str] = frozenset(), strict: bool = False) -> Iterator[StreamCase]:
-    """Serve one case, by a server of its own, as long as this lasts."""
+    """Serve one case, by a server of its own, as long as this lasts. Raises `SkipTest` where it is not played to such code."""
+    if skipped := explain_skip(case, lacks):
+        raise SkipTest(skipped)
     with serve_cases([case]) as server:
         yield StreamCase(case, server, lacks, strict)
 

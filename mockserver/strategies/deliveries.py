@@ -2,14 +2,14 @@
 few of them that matter."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mockserver.delivery import Delivery
 from mockserver.faults import Fault
-from mockserver.http import Coding, Http, Interim
+from mockserver.http import Coding, Http, Interim, find_missing_extra
 from mockserver.json_text import JsonStyle
 from mockserver.shorthand import Duration, Size
 from mockserver.sse import Framing, Lines
@@ -18,7 +18,8 @@ from mockserver.strategies.places import EVENT_NAMES, durations, places
 from mockserver.timing import Comments, Pause, PauseAt, Timing
 from mockserver.writes import Mode, Writes
 
-CODINGS: tuple[Coding, ...] = ("gzip", "deflate", "br")
+CODINGS: tuple[Coding, ...] = tuple(coding for coding in get_args(Coding) if find_missing_extra(coding) is None)
+"""Those that this installation can make: br needs the extra `brotli`."""
 _LINE_ENDS = st.sampled_from(("lf", "crlf", "cr"))
 _BETWEEN_EVENTS = st.sampled_from(("", ": keep-alive", ":", "retry: 3000", "id: {n}", "foo: bar", "event: message"))
 _IN_EVENTS = st.sampled_from((": in between", "event: message", "id: 7", "foo", "retry: x"))

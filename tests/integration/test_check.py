@@ -307,6 +307,36 @@ def test_fuzz_ends_when_its_time_is_up_and_takes_who_is_slower_than_the_limit_fo
     assert "hang" in run("check", "--scenario", "fuzz.yaml", "--time-limit", "0.2", "--", *command, code=1).stdout
 
 
+def run_without_brotli(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """`mockserver` after a plain install, as far as that extra goes."""
+    source = (
+        "import sys; sys.modules['brotli'] = None; from mockserver.cli import main; sys.exit(main(sys.argv[1:]) or 0)"
+    )
+    command = [sys.executable, "-c", source, *arguments, "--", *CLIENT]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=BOUND_S, env={**os.environ, "COLUMNS": "200"}
+    )
+
+
+def test_without_brotli_its_cases_are_skipped_and_all_others_are_played(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = run_without_brotli("check", "--run", "http-br*", "--run", "plain", "--json", str(report))
+    assert done.returncode == 0, done.stderr
+    results = json.loads(report.read_text())["results"]
+    assert {result["id"]: result["verdict"] for result in results} == {
+        "plain": "pass",
+        "http-br": "skip",
+        "http-br-end": "skip",
+    }
+    assert results[1]["reasons"] == ["needs the extra brotli: pip install 'openai-mockserver[brotli]'"]
+
+
+def test_without_brotli_fuzz_makes_up_streams_without_it() -> None:
+    done = run_without_brotli("fuzz", "--seed", "1", "--examples", "40")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "40 streams played, nothing found" in done.stdout
+
+
 def test_fuzz_without_hypothesis_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "hypothesis.py").write_text("raise ModuleNotFoundError('no', name='hypothesis')")
     done = subprocess.run(

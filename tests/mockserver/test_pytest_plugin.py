@@ -242,7 +242,24 @@ def test_what_the_code_lacks_is_skipped(pytester: pytest.Pytester) -> None:
     )
     result = pytester.runpytest_inprocess(*PLUGIN, "-rs")
     result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["*your code lacks n*"])
+    result.stdout.fnmatch_lines(["*the consumer lacks n*"])
+
+
+def test_a_case_whose_extra_is_not_installed_is_skipped_and_the_others_are_played(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    pytester.makepyfile(
+        STREAM_CASE
+        + dedent("""
+        @pytest.mark.stream_cases("http-br", "plain", lacks=("usage",))
+        def test_my_client(stream_case):
+            stream_case.run(my_client)
+        """)
+    )
+    result = pytester.runpytest_inprocess(*PLUGIN, "-rs")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*needs the extra brotli: pip install 'openai-mockserver[[]brotli[]]'*"])
 
 
 def test_a_failed_case_tells_requirement_expected_and_got(pytester: pytest.Pytester) -> None:

@@ -23,6 +23,8 @@ def print_report(
     for result in troubles(run) if shown is None else shown:
         for line in explain_result(result, replay):
             console.print(line, highlight=False, soft_wrap=True)
+    for reason, count in count_skips(run).items():
+        console.print(Text(f"{count} skipped: {reason}", style="dim"), soft_wrap=True)
     console.print(summary_line(run), highlight=False)
 
 
@@ -54,6 +56,11 @@ def troubles(run: Run) -> list[Result]:
     """The results that are not as they should be, the worst first."""
     order = {name: k for k, name in enumerate(("harness error", "crash", "hang", "fail", "weak"))}
     return sorted((r for r in run.results if r.verdict.name in order), key=lambda r: order[r.verdict.name])
+
+
+def count_skips(run: Run) -> Counter[str]:
+    """How many cases were skipped for which reason."""
+    return Counter(reason for r in run.results if r.verdict.name == "skip" for reason in r.verdict.reasons[:1])
 
 
 def explain_result(result: Result, replay: str) -> Iterator[Text]:

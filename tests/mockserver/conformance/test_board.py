@@ -2,6 +2,7 @@
 
 import json
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -134,6 +135,19 @@ def test_a_case_of_text_is_not_waited_for_where_the_consumer_tells_no_text() -> 
         client.ask({"consumer": "page", "lacks": ["content"]}, path="/consumer")
         [result] = watch.finish().results
     assert result.verdict == Verdict("skip", ("the consumer lacks content",))
+
+
+def test_a_case_that_cannot_be_played_is_neither_offered_nor_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    squeezed = find_case("http-br")
+    with watching([SIMPLE[0], squeezed]) as (watch, client):
+        listed = json.loads(client.ask(method="GET", path="/cases.json").body)["cases"]
+        assert [line["case"] for line in listed] == [SIMPLE[0].id]
+        assert client.ask({"content": ""}, path=f"/outcome/{squeezed.id}").status == 404
+        client.ask({}, path=f"/outcome/{SIMPLE[0].id}")
+        run = watch.finish()
+    assert run.results[1].verdict.name == "skip"
+    assert "pip install 'openai-mockserver[brotli]'" in run.results[1].verdict.reasons[0]
 
 
 def test_what_the_consumer_lacks_is_not_waited_for() -> None:

@@ -1,5 +1,6 @@
 """What a case is, and how files of cases are loaded and checked."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +14,7 @@ from mockserver.conformance.case import (
     Ability,
     Case,
     choose_cases,
+    explain_skip,
     load_cases,
     load_untested,
 )
@@ -62,6 +64,26 @@ def test_a_case_bears_the_class_of_its_file_and_defaults_for_all_it_does_not_say
         False,
     )
     assert (case.timeout_s, case.time_limit_s, case.saw.requests) == (None, None, None)
+
+
+def test_a_case_whose_extra_is_not_installed_is_loaded_all_the_same_and_skipped_with_what_to_install(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    squeezed = {"reply": "Hello", "delivery": {"http": {"coding": "br"}}}
+    folder = write(a=framing({**ONE, "id": "br", "extra": "brotli", "scenario": squeezed, "needs": ["n"]}, ONE))
+    there, _ = load_cases.__wrapped__(folder)
+    assert there.scenario.delivery.http.coding == "br"
+    assert explain_skip(there) is None
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    case, other = load_cases.__wrapped__(folder)
+    assert (case.id, case.scenario.reply, other.id) == ("br", "Hello", "one")
+    assert explain_skip(case) == "needs the extra brotli: pip install 'openai-mockserver[brotli]'"
+    assert explain_skip(case, frozenset({"n"})) == "the consumer lacks n"
+    assert explain_skip(other) is None
+
+
+def test_an_extra_that_there_is_not_is_refused(write: Write) -> None:
+    assert "extra" in problem(write(a=framing({**ONE, "extra": "zstd"})))
 
 
 def test_files_are_read_in_the_order_of_their_names(write: Write) -> None:

@@ -210,6 +210,12 @@ def test_a_coding_is_used_only_if_it_was_offered_or_is_to_come_unasked(case: Cas
         assert is_coded == (accept_encoding == OFFERED or case.scenario.delivery.http.coding_unasked)
 
 
+def test_a_case_says_which_extra_its_coding_needs() -> None:
+    assert [case.id for case in CASES if case.extra == "brotli"] == [
+        case.id for case in CASES if case.scenario.delivery.http.coding == "br"
+    ]
+
+
 def test_the_variants_played_with_connection_close_say_so_and_the_others_do_not() -> None:
     variants = [case for case in CASES if case.title.endswith("(Connection: close)")]
     assert len(variants) >= 15

@@ -50,7 +50,7 @@ def test_what_the_server_saw_is_judged_too() -> None:
     assert retried.verdict == Verdict("fail", ("expected 2 requests, the server saw 1",))
     stayed = play(replace(SIMPLE[0], saw=Saw(left_within_s=1.0), leave_after_chunks=1), {"content": ""})
     assert stayed.verdict.name == "fail"
-    assert "close the connection within 1.0 s, it was complete" in stayed.verdict.reasons[0]
+    assert "close the connection within 1.0 s, it was kept" in stayed.verdict.reasons[0]
 
 
 @pytest.mark.parametrize(("left_s", "late_s", "is_late"), [(0.09, 0, 0), (1.0, 0, 0), (1.2, 0, 1), (1.2, 0.2, 0)])

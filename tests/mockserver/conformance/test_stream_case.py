@@ -1,6 +1,7 @@
 """A user's own function, judged in the test's own process."""
 
 import json
+import sys
 import threading
 import urllib.request
 from contextlib import suppress
@@ -9,6 +10,7 @@ from typing import Any
 from unittest import SkipTest
 
 import pytest
+from msgspec.structs import replace
 
 from mockserver import conformance
 from mockserver.conformance import CaseFailedError, StreamCase, cases, load_cases, play_case
@@ -135,6 +137,19 @@ def test_a_coding_that_was_not_offered_is_skipped() -> None:
         case.run(ask)
 
 
+def test_what_cannot_be_played_is_skipped_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    [case] = cases("http-br")
+    with pytest.raises(SkipTest, match=r"needs the extra brotli: pip install"), play_case(case):
+        pytest.fail("it was played")
+
+
+def test_what_the_code_lacks_is_skipped() -> None:
+    [case] = cases("n-tool-calls")
+    with pytest.raises(SkipTest, match=r"lacks n$"), play_case(case, lacks=frozenset({"n"})):
+        pytest.fail("it was played")
+
+
 def test_weak_is_a_failure_only_where_it_is_asked_for() -> None:
     def forgiving(case: StreamCase) -> dict[str, Any]:
         try:
@@ -180,7 +195,8 @@ def test_without_the_plain_request_that_is_to_follow_a_case_is_skipped_and_with_
         assert case.judged.verdict.name == "pass"
         with pytest.raises(CaseFailedError, match="got 'stale'"):
             case.judge({**got, "then": {"content": "stale"}})
-    with play_case(followed, lacks=frozenset({"content"})) as case:
+    calls = replace(followed, needs=("tools",))  # a case of text would be skipped itself
+    with play_case(calls, lacks=frozenset({"content"})) as case:
         assert case.judge({**ask(case), "content": None}).verdict.name == "pass"
 
 
