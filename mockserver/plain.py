@@ -15,10 +15,10 @@ import msgspec
 
 from mockserver.chunks import FILLER, STEP, filler_row
 from mockserver.completion import Token
+from mockserver.delivery import Delivery
 from mockserver.json_text import COMPACT
 from mockserver.message import Message
 from mockserver.molds import Mold, frame_event, make_molds
-from mockserver.scenario import Delivery
 from mockserver.sse import PLAIN, SLICE_BYTES
 from mockserver.steps import Step, Write
 from mockserver.stream import DONE, Stream

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from mockserver.clock import Clock, Timer
 from mockserver.connection import Connection
 from mockserver.journal import Exchange
+from mockserver.ledger import Ledger
 from mockserver.meter import Meter
 from mockserver.sse import SLICE_BYTES
 from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write
@@ -31,9 +32,6 @@ _NO_END = End(0.0, close=True)
 
 _WITH_BYTES = (Head, Write)
 
-_PLAYED_OUT = ("complete", "closed", "half-closed", "reset")
-"""The ends of which a step of the plan says that they are to come."""
-
 
 class Player:
     """Plays one plan on one connection and enters what it did into the journal and the meter.
@@ -45,9 +43,8 @@ class Player:
     """
 
     __slots__ = (
-        "_ahead", "_clock", "_connection", "_count", "_counted", "_ending", "_event", "_exchange", "_failure", "_free_s",
-        "_given", "_joined", "_joined_due_s", "_last_due_s", "_meter", "_room", "_scale", "_size", "_started",
-        "_step", "_steps", "_timer",
+        "_ahead", "_clock", "_connection", "_ending", "_exchange", "_failure", "_joined", "_joined_due_s", "_last_due_s",
+        "_ledger", "_room", "_scale", "_size", "_started", "_step", "_steps", "_timer",
     )  # fmt: skip
 
     def __init__(
@@ -64,19 +61,15 @@ class Player:
         self._clock = clock
         self._started = started
         self._scale = time_scale
-        self._meter = meter or Meter()
+        self._ledger = Ledger(connection, exchange, meter or Meter())
         self._steps: Iterator[Step] = iter(())
         self._step: Step | None = None  # taken from the plan, but neither joined nor played
         self._ahead: list[Step] = []  # those behind it that were taken too, the next one last
         self._ending: Step | None = None  # the same, if `_act` is to play it
-        self._count = self._counted = 0
         self._joined: list[bytes] = []
         self._size = 0
         self._room = SLICE_BYTES
         self._joined_due_s = self._last_due_s = 0.0
-        self._event = -1
-        self._given = 0
-        self._free_s = 0.0  # since when nothing but time keeps the next write, in seconds from the start
         self._timer: Timer | None = None
         self._failure: BaseException | None = None
 
@@ -128,12 +121,12 @@ class Player:
         if next_s <= passed_s:
             self._ahead.append(following)
             return None
-        self._take(step)
+        self._ledger.take(step)
         self._step = following
         self._send(step.data, step.due_s)
         if connection.waits_for_client or connection.left:
             return None
-        self._exchange.steps_played = self._count
+        self._ledger.note_played()
         return self._started + next_s
 
     def _advance(self) -> float | None:
@@ -162,7 +155,7 @@ class Player:
             due = started + step.due_s * scale
             if due > now():
                 if not self._size:
-                    self._note_played()
+                    self._ledger.note_played()
                     return due
                 self._send_joined(self._size)
             elif isinstance(step, _WITH_BYTES) and not step.alone:
@@ -172,26 +165,20 @@ class Player:
             elif isinstance(step, Write) and step.data and self._room < SLICE_BYTES and not self._ahead:
                 self._send_each(self._look_ahead(step))
             elif isinstance(step, _WITH_BYTES):
-                self._note_played()
-                self._take(step)
+                self._ledger.note_played()
+                self._step = None
+                self._ledger.take(step)
                 self._send(step.data, step.due_s)
             else:
-                self._note_played()
+                self._ledger.note_played()
                 self._ending = step
                 return None
         return None
 
-    def _take(self, step: Head | Write) -> None:
-        """Count a step in that is to be sent."""
-        self._step = None
-        self._count += step.count if isinstance(step, Write) else 1
-        if isinstance(step, Write) and step.event is not None and step.event > self._event:
-            self._meter.events += step.event - self._event
-            self._event = step.event
-
     def _join(self, step: Head | Write) -> None:
         """Keep a step's bytes for one send call with those that follow and are due by then; full ones leave at once."""
-        self._take(step)
+        self._step = None
+        self._ledger.take(step)
         if not step.data:
             return
         if not self._size:
@@ -210,17 +197,13 @@ class Player:
         self._send(data, due_s)
 
     def _send(self, data: bytes, due_s: float) -> None:
-        connection, exchange = self._connection, self._exchange
-        size = len(data)
-        self._given += size
+        connection, ledger, size = self._connection, self._ledger, len(data)
+        ledger.given += size
         self._room -= max(size, _LEAST_COST_BYTES)  # a fast reader must not keep the loop from other streams
         if size and not connection.left:
-            due_s, at_s = due_s * self._scale, self._clock.now() - self._started
-            exchange.note_write(due_s, at_s, size)
-            self._meter.note_write(at_s - max(due_s, self._free_s))
-            self._free_s = at_s
+            ledger.note_write(due_s * self._scale, self._clock.now() - self._started, size)
             connection.send(data)
-            self._note_sent()
+            ledger.note_sent()
 
     def _look_ahead(self, first: Write) -> list[Write]:
         """`first` and those behind it that are send calls of their own too and due by now, as many as have room in this turn.
@@ -243,26 +226,17 @@ class Player:
 
     def _send_each(self, writes: list[Write]) -> None:
         """Send writes that are due, each in one send call, and note them all at once: as if one had been sent after the other."""
-        connection, exchange, started, scale = self._connection, self._exchange, self._started, self._scale
-        moments = connection.send_each([write.data for write in writes], self._clock.now)
+        ledger, started = self._ledger, self._started
+        moments = self._connection.send_each([write.data for write in writes], self._clock.now)
         sent, ahead = writes[: len(moments)], writes[len(moments) :]
         if ahead:
             behind = [] if self._step is None else [self._step]
             self._ahead, self._step = [*behind, *reversed(ahead[1:])], ahead[0]
         sizes = [len(write.data) for write in sent]
-        self._given += sum(sizes)
+        ledger.given += sum(sizes)
         self._room -= sum([size if size > _LEAST_COST_BYTES else _LEAST_COST_BYTES for size in sizes])
-        self._count += sum([write.count for write in sent[:-1]])
-        exchange.steps_played = self._count
-        self._count += sent[-1].count
-        if (event := max([write.event for write in sent if write.event is not None], default=-1)) > self._event:
-            self._meter.events += event - self._event
-            self._event = event
-        moments = [moment - started for moment in moments]
-        exchange.note_writes([write.due_s * scale for write in sent], moments, sizes)
-        self._meter.note_writes(max(sent[0].due_s * scale, self._free_s), moments)
-        self._free_s = moments[-1]
-        self._note_sent()
+        ledger.note_writes(sent, self._scale, [moment - started for moment in moments], sizes)
+        ledger.note_sent()
 
     async def _act(self) -> None:
         """Wait for the client to read; give up if it left; play what ends an answer in its own way, when its time has come."""
@@ -270,10 +244,10 @@ class Player:
         ending, self._ending = self._ending, None
         if ending is None:
             await connection.drained()
-            self._free_s = self._clock.now() - self._started
-            self._note_sent()
+            self._ledger.free_s = self._clock.now() - self._started
+            self._ledger.note_sent()
             if not self._size:
-                self._note_played()
+                self._ledger.note_played()
         if connection.left and (step is None or not self._is_answered(step)):
             self.give_up(connection.ending)
             return
@@ -286,22 +260,23 @@ class Player:
             case HalfClose():
                 connection.half_close()
                 await connection.gone()
-                self._count += 1
+                self._ledger.take_end()
                 self.give_up("half-closed")
             case Abort():
                 await connection.abort(ending.drain)
-                self._count += 1
+                self._ledger.take_end()
                 self._note_end("reset")
 
     def _end(self, step: End) -> None:
         self._connection.finish(step.close)
-        self._count += step is not _NO_END
+        if step is not _NO_END:
+            self._ledger.take_end()
         self._note_end("closed" if step.cut else "complete")
 
     def _is_answered(self, step: Step) -> bool:
         """Whether `step` is the end of an answer that is out: a client that has all of it may leave before we note so."""
         connection = self._connection
-        is_out = not self._size and connection.sent == self._given
+        is_out = not self._size and connection.sent == self._ledger.given
         is_due = self._started + step.due_s * self._scale <= self._clock.now()
         return isinstance(step, End) and connection.left == "FIN" and is_out and is_due
 
@@ -310,21 +285,5 @@ class Player:
         self._connection.drop()
         self._note_end(why)
 
-    def _note_sent(self) -> None:
-        connection, exchange = self._connection, self._exchange
-        self._meter.sent_bytes += connection.sent - self._counted
-        exchange.bytes_sent = self._counted = connection.sent
-
-    def _note_played(self) -> None:
-        if not self._connection.left:
-            self._exchange.steps_played = self._count
-
     def _note_end(self, how: str) -> None:
-        exchange = self._exchange
-        if exchange.ended is None:
-            self._note_sent()
-            if how in _PLAYED_OUT:
-                exchange.steps_played = self._count
-            exchange.bytes_acknowledged = self._connection.acknowledged
-            exchange.ended_s = self._clock.now() - self._started
-            exchange.ended = how
+        self._ledger.note_end(how, self._clock.now() - self._started)

@@ -12,8 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from mockserver.delivery import Delivery as Delivery  # a scenario is made of it: found here too
-from mockserver.delivery import Ordinal, check_meaning
+from mockserver.delivery import Delivery, Ordinal, check_meaning
 from mockserver.errors import Problem, ScenarioError
 from mockserver.http import check_headers
 from mockserver.reply import Reply

@@ -23,7 +23,7 @@ ORDER = """
     loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
     limits state matching stream message molds plain plan template strikes outcome
     lint.finding lint.message lint.chunks lint
-    timerfd wheel clock meter journal internals connection transport player playback recording
+    timerfd wheel clock meter journal internals connection transport ledger player playback recording
     api.service api.chat api.catalog api.metrics api.app api
     access loop address server
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies

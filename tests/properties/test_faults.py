@@ -7,12 +7,13 @@ import httpx2
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 
+from mockserver.delivery import Delivery
 from mockserver.faults import Fault
 from mockserver.faults.events import BadJson, DoneSuffix, Drop
 from mockserver.faults.told import SHAPES
 from mockserver.place import EventRef
 from mockserver.reply import Reply
-from mockserver.scenario import Delivery, Scenario
+from mockserver.scenario import Scenario
 from mockserver.server import MockServer
 from mockserver.strategies import faults, replies, scenarios
 from mockserver.strategies.replies import custom_tools, json_function_calls, json_tools
