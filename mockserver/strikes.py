@@ -59,7 +59,7 @@ def _strike_events(stream: Stream) -> tuple[list[_Found], list[Event]]:
     found = []
     for fault in stream.faults:
         if fault.arrow == "events":
-            landmarks = Landmarks(tuple(event.kind for event in events), (), choices=around.choices)
+            landmarks = Landmarks(tuple(event.kind for event in events), ())
             struck = list(fault.on_events(events, around))
             before, after = ([_say(event) for event in some] for some in (events, struck))
             made = None if before == after else frozenset(after).difference(before)

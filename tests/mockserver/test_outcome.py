@@ -138,6 +138,14 @@ def test_where_no_consumer_can_know_the_text_it_is_the_replys_or_what_the_events
     assert [reading["content"] for reading in expected.readings] == [CONTENT, "Hello lo né🙂"]
 
 
+def test_what_a_reader_that_trims_has_read_by_then_is_right_too() -> None:
+    early = {"faults": [{"fault": "done_suffix", "event": 3, "text": " "}]}
+    [meant, to_all, to_some] = expected_of(early).readings
+    assert [reading["content"] for reading in (meant, to_all, to_some)] == [CONTENT, CONTENT, "Hello "]
+    [_, _, one_choice] = expected_of({"faults": [{"fault": "done_suffix", "event": 1, "text": " "}]}, n=2).readings
+    assert "choices" not in one_choice, "of the second choice nothing came"
+
+
 RAW_EVENTS = tuple(event.data.decode() for event in stream_of({}).events())
 RAW_BODY = b"".join(piece.data for piece in stream_of({}).body())
 RAWS = st.sampled_from([Raw(events=RAW_EVENTS), Raw(body=RAW_BODY.decode()), Raw(base64=b64encode(RAW_BODY).decode())])

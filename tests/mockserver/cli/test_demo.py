@@ -42,7 +42,8 @@ def test_the_guides_four_steps_pass_and_print_what_the_guide_prints(capfd: pytes
     before = signal.getsignal(signal.SIGTERM)
     assert cli.main(["demo"]) == 0
     shown, errors = capfd.readouterr()
-    assert errors == ""
+    # A busy machine is told of, and is no deviation.
+    assert [line for line in errors.splitlines() if " this server is late: " not in line] == []
     lines = shown.splitlines()
     assert [line[4:6] for line in lines if line.startswith("### ")] == ["1.", "2.", "3.", "4."]
     assert (

@@ -46,7 +46,8 @@ def serve(monkeypatch: pytest.MonkeyPatch, arguments: list[str], use: Use) -> tu
     with open(writer, "w") as out:
         monkeypatch.setattr(sys, "stdout", out)
         thread.start()
-        code = cli.main(["serve", "--port", "0", *arguments])
+        # A busy machine would be told of, among the lines that are looked at.
+        code = cli.main(["serve", "--port", "0", "--max-lateness", "1h", *arguments])
     thread.join()
     return code, "".join(shown)
 

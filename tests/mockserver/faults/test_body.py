@@ -126,6 +126,7 @@ def test_the_verdict_on_a_length_that_is_too_small_counts_the_bytes_of_the_codin
     from mockserver.http import code_content
 
     found = find_landmarks(code_content(plan.stream.body(), "gzip"), "event")
+    assert found.size > found.ends[-1], "the coding has an end of its own"
     total, finish = found.size, found.ends[KINDS.index("finish")]
     assert WrongLength(by=finish - total).right_in(found) == "either"
     assert WrongLength(by=finish - total - 1).right_in(found) == "error"
