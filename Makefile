@@ -19,7 +19,7 @@ ARGS ?=
 FUZZ_S ?= 120
 CONSTRAINTS ?= .ci/constraints.txt
 # One more than there are processors: many a test waits, for a stream's pauses or for a program to start.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN || echo 2) + 1)
 PYTEST = -m pytest -n $(WORKERS) --dist worksteal
 
 # Bytecode is kept, whatever the environment says: the suite starts some hundreds of programs, each would compile all anew.
@@ -46,8 +46,8 @@ serve: $(DEMO)
 test: $(DEV) $(NODE)
 	@$(BIN)/python $(PYTEST) $(ARGS)
 
-coverage:
-	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report=term $(ARGS)"
+coverage: override ARGS += --cov --cov-report=term
+coverage: test
 
 test-oldest: .venv-oldest/.installed
 	@$(OLDEST)/python $(PYTEST) $(ARGS)

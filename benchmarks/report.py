@@ -33,7 +33,7 @@ INTRODUCTION = """\
 Written by `make bench`. Every figure is from one run on one machine; between machines only the ratios can be compared. The
 server runs on one core, the load generator on another, in a process of its own; it is tried on the bare limit first.
 
-- **bare**: a uvloop protocol without any framework that writes ready-made bytes; paced, one timer a stream.
+- **bare**: a uvloop protocol without any framework that writes ready-made bytes; paced, a timer of the loop's a stream, in whole ms.
 - **framework**: Starlette under uvicorn with ready-made bytes, and nothing else.
 - **peer**: the best of the other programs measured.
 - A stream is 203 events: a role, 200 tokens, a finish reason, `[DONE]`. A request is what an SDK sends by default.

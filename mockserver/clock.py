@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from mockserver.wheel import Wheel
+from mockserver.wheel import find_wheel
 
 
 class Timer(Protocol):
@@ -32,17 +32,9 @@ class RealClock:
 
     now = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
-    _wheel: Wheel | None = None
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        wheel = self._wheel
-        if (
-            wheel is None or not wheel.turns_here
-        ):  # else this is its loop, and to ask for the running one costs a system call
-            loop = asyncio.get_running_loop()
-            if wheel is None or wheel.loop is not loop:
-                wheel = self._wheel = Wheel(loop)
-        return wheel.call_at(when, callback)
+        return find_wheel().call_at(when, callback)
 
 
 class JumpClock:

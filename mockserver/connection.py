@@ -81,21 +81,16 @@ class Connection:
         """Whether the request's body is larger than allowed; what is over the limit is read and thrown away."""
         return self.body_size > self.max_body_bytes
 
-    def send(self, data: bytes) -> bool:
-        """Hand `data` to the kernel in one send call; what it does not take goes on by itself, see `drained`.
-
-        Returns whether it took all of it.
-        """
-        if self._is_free:
-            taken = self._write(data)
-            self.sent += taken
-            if taken == len(data):
-                return True
-            self._keep(data, taken)
-        else:
+    def send(self, data: bytes) -> None:
+        """Hand `data` to the kernel in one send call; what it does not take goes on by itself, see `drained`."""
+        if not self._is_free:
             self._rest = data
             self._offer()
-        return not self._rest
+            return
+        taken = self._write(data)
+        self.sent += taken
+        if taken < len(data):
+            self._keep(data, taken)
 
     def send_each(self, pieces: Iterable[bytes], now: Callable[[], float]) -> list[float]:
         """`send` each piece, up to the first that the kernel does not take as a whole, or until the client has left.

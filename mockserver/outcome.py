@@ -226,8 +226,10 @@ def _read_texts(stream: Stream, trims: bool) -> list[str]:
             # WHATWG HTML 9.2.6: "Streams must be decoded using the UTF-8 decode algorithm", which replaces what is none.
             chunk = msgspec.json.decode(event.data.decode("utf-8", "replace"))
             for choice in chunk["choices"]:
-                said[choice["index"]] += choice["delta"].get("content") or ""
-                came = max(came, choice["index"] + 1)
+                index, delta = choice["index"], choice["delta"]
+                if isinstance(delta, dict) and index in range(len(said)):
+                    said[index] += delta.get("content") or ""
+                    came = max(came, index + 1)
         except (msgspec.DecodeError, LookupError, TypeError):
             continue
     return said[:came]

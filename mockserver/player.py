@@ -16,7 +16,7 @@ from mockserver.sse import SLICE_BYTES
 from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write
 
 _LEAST_COST_BYTES = SLICE_BYTES // 256
-"""What a send call costs at least of the `SLICE_BYTES` of a turn: 256 take less than a millisecond, what loops count in.
+"""What a send call costs at least of the `SLICE_BYTES` of a turn: 256 take less than a millisecond.
 
 Shorter turns cost a third more, most of it in the kernel: it wakes the reader in each of them.
 """
@@ -26,6 +26,9 @@ _LONGEST_TURN_S = 0.002
 
 _LONGEST_AHEAD_S = 0.00025
 """How long writes may be rendered before the first of them leaves."""
+
+_AT_ONCE = 0.0
+"""A moment that is past: whoever waits for it goes on when others have had their turn."""
 
 _NO_END = End(0.0, close=True)
 """What a plan that stops without an end is ended with."""
@@ -82,14 +85,18 @@ class Player:
                 self._go_on()
                 while self._timer is not None and not connection.left:
                     await connection.woken()
+                self._cancel_timer()
                 if self._failure is not None:
                     raise self._failure
                 if exchange.ended is None:
                     await self._act()
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._cancel_timer()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _go_on(self) -> None:
         when = self._send_one() or self._advance()
@@ -132,7 +139,7 @@ class Player:
     def _advance(self) -> float | None:
         """Play what is due, as far as that goes without waiting.
 
-        Returns the moment at which to go on; one that is past lets others have their turn. None where the plan has ended or
+        Returns the moment at which to go on, `_AT_ONCE` for others to have their turn. None where the plan has ended or
         where `_act` is to act.
         """
         connection, now = self._connection, self._clock.now
@@ -144,11 +151,11 @@ class Player:
             if step is None and self._size < SLICE_BYTES:
                 step = self._step = self._ahead.pop() if self._ahead else next(self._steps, _NO_END)
                 if time.monotonic() >= turn_ends_s:
-                    return now()
+                    return _AT_ONCE
             if connection.left and (step is None or not self._is_answered(step)):
                 return None
             if self._room <= 0 and (self._size or not isinstance(step, End)):
-                return now()
+                return _AT_ONCE
             if step is None:
                 self._send_joined(SLICE_BYTES)
                 continue

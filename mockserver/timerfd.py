@@ -1,4 +1,4 @@
-"""Linux's timers that are waited for like a socket, see timerfd_create(2): exact to some microseconds, where loops count milliseconds.
+"""Linux's timers that are waited for like a socket, see timerfd_create(2): they wake within microseconds, loops within milliseconds.
 
 Python has them from 3.13 on; the C library has them everywhere.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class KernelAlarm:
-    """Linux's timerfd: a descriptor that can be read from a moment on. It is never read: to set it anew silences it."""
+    """Wakes a loop by a descriptor that can be read from a moment on. It is never read: to set it anew silences it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
         self._fd = -1
@@ -32,9 +32,12 @@ class KernelAlarm:
 
     def close(self) -> None:
         self._loop.remove_reader(self._fd)
-        self.__del__()
+        self._close_file()
 
     def __del__(self) -> None:  # a loop may have been closed with timers that wait
+        self._close_file()
+
+    def _close_file(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)

@@ -1,22 +1,25 @@
 """The timers of the real clock: all of a loop in one wheel, which wakes it once for all that are due together.
 
 A timer of the loop's own for each stream costs more than the write that it is for, and loops count in whole milliseconds.
-Where the system has timers that can be waited for like a socket (Linux's timerfd), the wheel wakes by one of them, within
-some microseconds; elsewhere by the loop's timer. It has nothing open while nobody waits.
+Where the system has timers that can be waited for like a socket (Linux's timerfd), one of them wakes the wheel, elsewhere a
+timer of the loop's: so a callback is late by a tick at most, there by a millisecond more. Nothing is open while nobody waits.
 """
 
 import asyncio
 import math
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from heapq import heappop, heappush
-from threading import get_ident
+from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 TICKS_PER_S = 4000
-"""Timers of the same tick are called together: in a quarter of a millisecond there is time for some twenty writes."""
+"""Timers of the same tick are called together, at its end: in a quarter of a millisecond there is time for some twenty writes."""
+
+_DEAD_KEPT = 1000
+"""How many timers that were cancelled are kept in any case: to look for them costs time too."""
 
 _FAR_S = 1e9
 """Later than anybody waits: loops and systems do not take any number."""
@@ -42,25 +45,21 @@ class WheelTimer:
 
 
 class Wheel:
-    """The timers of one loop, to be used in its thread alone."""
+    """The timers of one loop, to be used in its thread alone: a queue of ticks, each with all that wait for it."""
 
-    __slots__ = ("_alarm", "_slots", "_ticks", "_turning", "_waiting", "loop")
+    __slots__ = ("_alarm", "_dead", "_slots", "_ticks", "_waiting", "loop", "turning")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.turning = False
         self._slots: dict[int, list[WheelTimer]] = {}
         self._ticks: list[int] = []  # a heap of the keys of `_slots`
         self._waiting = 0
-        self._turning: int | None = None  # the thread, while it turns
+        self._dead = 0  # how many in `_slots` were cancelled
         self._alarm: _Alarm | None = None
 
-    @property
-    def turns_here(self) -> bool:
-        """Whether the calling thread is in a callback of this wheel, and so in its loop."""
-        return self._turning == get_ident()
-
     def call_at(self, when: float, callback: Callable[[], None]) -> WheelTimer:
-        """Call `callback` at the end of the tick in which `time.monotonic()` reaches `when`: never within this call."""
+        """Call `callback` at the end of the tick in which `time.monotonic()` reaches `when`, 0 for at once: never within this call."""
         timer = WheelTimer(self, callback)
         tick = math.ceil((when if when < _FAR_S else _FAR_S) * TICKS_PER_S)
         self._waiting += 1
@@ -70,15 +69,20 @@ class Wheel:
             return timer
         self._slots[tick] = [timer]
         heappush(self._ticks, tick)
-        if self._turning is None and self._ticks[0] == tick:
+        if not self.turning and self._ticks[0] == tick:
             self._set_alarm()
         return timer
 
     def forget(self) -> None:
         """Count a timer out that was cancelled."""
         self._waiting -= 1
-        if self._turning is None and not self._waiting:
+        self._dead += 1
+        if self.turning:
+            return
+        if not self._waiting:
             self._rest()
+        elif self._dead > max(self._waiting, _DEAD_KEPT):
+            self._bury()
 
     def _turn(self) -> None:
         """Call what is due. What is set meanwhile has its turn when the loop has looked at its sockets, even if it is due."""
@@ -86,35 +90,71 @@ class Wheel:
         passed = math.floor(time.monotonic() * TICKS_PER_S)
         while ticks and ticks[0] <= passed:
             due += slots.pop(heappop(ticks))
-        self._turning = get_ident()
-        for timer in due:
-            callback = timer.callback
-            if callback is None:
-                continue
-            timer.callback = None
-            self._waiting -= 1
-            try:
-                callback()
-            except Exception as error:
-                self.loop.call_exception_handler({"message": "a timer's callback failed", "exception": error})
-        self._turning = None
-        if self._waiting:
-            self._set_alarm()
-        else:
-            self._rest()
+        due.reverse()
+        self.turning = True
+        try:
+            while due:
+                self._call(due.pop())
+        finally:
+            self.turning = False
+            if due:  # the loop is told to end: whoever runs it again finds the others
+                slots[0] = due[::-1] + slots.get(0, [])
+                ticks[:] = slots
+                heapify(ticks)
+            if self._waiting:
+                self._set_alarm()
+            else:
+                self._rest()
+
+    def _call(self, timer: WheelTimer) -> None:
+        callback = timer.callback
+        if callback is None:
+            self._dead -= 1
+            return
+        timer.callback = None
+        self._waiting -= 1
+        try:
+            callback()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # as a loop does with its own
+            self.loop.call_exception_handler({"message": "a timer's callback failed", "exception": error})
 
     def _set_alarm(self) -> None:
         if self._alarm is None:
             self._alarm = make_alarm(self.loop, self._turn)
         self._alarm.set(self._ticks[0] / TICKS_PER_S)
 
+    def _bury(self) -> None:
+        """Forget those that were cancelled: of many long waits that are given up, memory would be full."""
+        living = {tick: [timer for timer in slot if timer.callback] for tick, slot in self._slots.items()}
+        self._slots = {tick: slot for tick, slot in living.items() if slot}
+        self._ticks = list(self._slots)
+        heapify(self._ticks)
+        self._dead = 0
+
     def _rest(self) -> None:
         """Give back what was taken of the system: nobody waits."""
         self._slots.clear()
         self._ticks.clear()
+        self._dead = 0
         if self._alarm is not None:
             self._alarm.close()
             self._alarm = None
+
+
+_here = threading.local()
+
+
+def find_wheel() -> Wheel:
+    """The wheel of the running loop."""
+    wheel: Wheel | None = getattr(_here, "wheel", None)
+    # While it turns, its loop is the running one; to ask for that costs a system call.
+    if wheel is None or not wheel.turning:
+        loop = asyncio.get_running_loop()
+        if wheel is None or wheel.loop is not loop:
+            wheel = _here.wheel = Wheel(loop)
+    return wheel
 
 
 class _Alarm(Protocol):
@@ -129,9 +169,12 @@ class _Alarm(Protocol):
 def make_alarm(loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> _Alarm:
     """What calls `wake` in the loop, as exactly as the system can."""
     if sys.platform == "linux":
-        from mockserver.timerfd import KernelAlarm  # here: most runs never wait, and ctypes takes milliseconds to load
+        # Where C libraries, Pythons or loops lack what it takes, there is the other one.
+        with suppress(ImportError, AttributeError, OSError, NotImplementedError):
+            from mockserver.timerfd import (
+                KernelAlarm,  # here: most runs never wait, and ctypes takes milliseconds to load
+            )
 
-        with suppress(OSError, AttributeError):  # AttributeError: a C library without it
             return KernelAlarm(loop, wake)
     return LoopAlarm(loop, wake)
 

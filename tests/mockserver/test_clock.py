@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver.clock import Clock, JumpClock, RealClock
+from mockserver.wheel import WheelTimer
 
 
 async def wait(clock: Clock, delay_s: float) -> tuple[float, float]:
@@ -32,15 +33,34 @@ def test_the_real_clock_is_the_machines() -> None:
 def test_the_real_clock_may_be_used_in_one_loop_after_the_other_and_in_two_at_once() -> None:
     clock = RealClock()
 
-    async def wait_shortly() -> bool:
-        when, now = await wait(clock, 0.002)
-        return now >= when
+    async def wait_often() -> bool:
+        waits = await asyncio.gather(*(wait(clock, 0.002 + k / 3000) for k in range(20)))
+        return all(now >= when for when, now in waits)
 
     def run() -> bool:
-        return all(asyncio.run(wait_shortly()) for _ in range(3))
+        return all(asyncio.run(wait_often()) for _ in range(3))
 
     with ThreadPoolExecutor(2) as executor:
         assert all(future.result(timeout=20) for future in [executor.submit(run) for _ in range(4)])
+
+
+def test_all_timers_of_a_loop_wait_on_one_wheel_whatever_other_loops_set_meanwhile() -> None:
+    clock, wheels = RealClock(), list[object]()
+
+    async def look() -> None:
+        timers = [clock.call_at(clock.now() + 60, pytest.fail)]
+        await asyncio.to_thread(asyncio.run, set_one())
+        timers.append(clock.call_at(clock.now() + 60, pytest.fail))
+        for timer in timers:
+            assert isinstance(timer, WheelTimer)
+            wheels.append(timer._wheel)
+            timer.cancel()
+
+    async def set_one() -> None:
+        clock.call_at(clock.now() + 60, pytest.fail).cancel()
+
+    asyncio.run(look())
+    assert wheels[0] is wheels[1]
 
 
 def test_a_callback_may_set_another_timer_of_the_real_clock() -> None:

@@ -138,6 +138,20 @@ def test_where_no_consumer_can_know_the_text_it_is_the_replys_or_what_the_events
     assert [reading["content"] for reading in expected.readings] == [CONTENT, "Hello lo né🙂"]
 
 
+@pytest.mark.parametrize(
+    "delivery",
+    [
+        {"quirks": ["delta-null"], "faults": [{"fault": "drop", "event": 2}]},
+        {"faults": [{"fault": "bad_json", "event": 1, "data": '{"choices":[{"index":0,"delta":null}]}'}]},
+        {"faults": [{"fault": "bad_json", "event": 1, "data": '{"choices":[{"index":-1,"delta":{"content":"x"}}]}'}]},
+    ],
+)
+def test_what_says_no_text_of_a_choice_adds_none(delivery: dict[str, Any]) -> None:
+    _, *said = expected_of({**delivery, "hides": ["content"]}).readings
+    assert said
+    assert all("x" not in reading["content"] for reading in said)
+
+
 def test_what_a_reader_that_trims_has_read_by_then_is_right_too() -> None:
     early = {"faults": [{"fault": "done_suffix", "event": 3, "text": " "}]}
     [meant, to_all, to_some] = expected_of(early).readings

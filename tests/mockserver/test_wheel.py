@@ -127,14 +127,124 @@ def test_a_cancelled_timer_is_not_called(run: Any) -> None:
 
 
 def test_one_callback_may_cancel_another_of_the_same_tick(run: Any) -> None:
-    async def cancel() -> None:
+    async def cancel() -> list[str]:
+        calls: list[str] = []
         wheel = make_wheel()
         when = time.monotonic() + 0.002
         wheel.call_at(when, lambda: other.cancel())
-        other = wheel.call_at(when, pytest.fail)
+        other = wheel.call_at(when, lambda: calls.append("called"))
         await wait(wheel, 0.01)
+        return calls
 
-    run(cancel())
+    assert run(cancel()) == []
+
+
+def test_a_timer_may_be_cancelled_after_the_alarm_has_woken_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    class VeryHastyLoop(HastyLoop):
+        haste = 100.0
+
+    async def cancel() -> list[str]:
+        calls: list[str] = []
+        wheel = make_wheel()
+        timer = wheel.call_at(time.monotonic() + 0.1, lambda: calls.append("called"))
+        await wait(wheel, 0.01)
+        timer.cancel()
+        await wait(wheel, 0.1)
+        return calls
+
+    monkeypatch.setattr(wheel_module, "make_alarm", LoopAlarm)
+    with asyncio.Runner(loop_factory=VeryHastyLoop) as runner:
+        assert runner.run(cancel()) == []
+
+
+def test_who_waits_for_nothing_but_the_others_turn_waits_for_no_tick(
+    alarm: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments: list[float] = []
+
+    async def yield_often() -> None:
+        wheel, done = make_wheel(), asyncio.Event()
+
+        def again() -> None:
+            if len(moments) < 5:
+                wheel.call_at(0.0, again)
+            else:
+                done.set()
+
+        class NotedAlarm:
+            """Notes the moments for which it is set."""
+
+            def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
+                self._alarm = make(loop, wake)
+
+            def set(self, when: float) -> None:
+                moments.append(when)
+                self._alarm.set(when)
+
+            def close(self) -> None:
+                self._alarm.close()
+
+        make = wheel_module.make_alarm
+        monkeypatch.setattr(wheel_module, "make_alarm", NotedAlarm)
+        wheel.call_at(0.0, again)
+        await done.wait()
+
+    asyncio.run(yield_often())
+    assert moments == [0.0] * 5
+
+
+def test_timers_that_were_cancelled_take_no_memory_while_others_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheel_module, "_DEAD_KEPT", 10)
+
+    async def give_up_often() -> None:
+        calls: list[str] = []
+        wheel = make_wheel()
+        now = time.monotonic()
+        living = wheel.call_at(now + 3600, lambda: calls.append("called"))
+        for k in range(1000):
+            wheel.call_at(now + 3600 + k, lambda: calls.append("called")).cancel()
+        assert sum(map(len, wheel._slots.values())) < 20
+        assert sorted(wheel._ticks) == sorted(wheel._slots)
+        await wait(wheel, 0.001)
+        living.cancel()
+        assert not calls
+
+    asyncio.run(give_up_often())
+
+
+def test_a_callback_that_ends_the_program_loses_no_other_timer(alarm: None) -> None:
+    calls: list[str] = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        wheel = Wheel(loop)
+        when = time.monotonic()
+        wheel.call_at(when, interrupt)
+        wheel.call_at(when, lambda: calls.append("the same tick"))
+        wheel.call_at(when + 0.003, lambda: calls.append("another"))
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_forever()
+        assert calls == []
+        assert not wheel.turning
+        wheel.call_at(when + 0.005, loop.stop)
+        loop.run_forever()
+    assert calls == ["the same tick", "another"]
+
+
+@pytest.mark.parametrize("missing", ["mockserver.timerfd", "_ctypes"])
+def test_where_python_cannot_reach_the_systems_timers_the_loops_own_are_taken(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def make() -> None:
+        assert isinstance(make_alarm(asyncio.get_running_loop(), pytest.fail), LoopAlarm)
+
+    monkeypatch.delitem(sys.modules, "mockserver.timerfd", raising=False)
+    monkeypatch.delitem(sys.modules, "ctypes", raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
+    asyncio.run(make())
 
 
 def test_what_a_callback_sets_has_its_turn_when_the_loop_has_looked_at_its_sockets(run: Any) -> None:
