@@ -81,16 +81,21 @@ class Connection:
         """Whether the request's body is larger than allowed; what is over the limit is read and thrown away."""
         return self.body_size > self.max_body_bytes
 
-    def send(self, data: bytes) -> None:
-        """Hand `data` to the kernel in one send call; what it does not take goes on by itself, see `drained`."""
+    def send(self, data: bytes) -> bool:
+        """Hand `data` to the kernel in one send call; what it does not take goes on by itself, see `drained`.
+
+        Returns whether it took all of it.
+        """
         if not self._is_free:
             self._rest = data
             self._offer()
-            return
+            return not self._rest
         taken = self._write(data)
         self.sent += taken
-        if taken < len(data):
-            self._keep(data, taken)
+        if taken == len(data):
+            return True
+        self._keep(data, taken)
+        return not self._rest
 
     def send_each(self, pieces: Iterable[bytes], now: Callable[[], float]) -> list[float]:
         """`send` each piece, up to the first that the kernel does not take as a whole, or until the client has left.

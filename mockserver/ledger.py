@@ -29,13 +29,14 @@ class Ledger:
 
     def take(self, step: Head | Write) -> None:
         """Count in a step that is to be sent."""
-        if isinstance(step, Write):
-            self._steps += step.count
-            if step.event is not None and step.event > self._event:
-                self._meter.events += step.event - self._event
-                self._event = step.event
-        else:
+        if isinstance(step, Head):
             self._steps += 1
+            return
+        self._steps += step.count
+        event = step.event
+        if event is not None and event > self._event:
+            self._meter.events += event - self._event
+            self._event = event
 
     def take_end(self) -> None:
         """Count in the step that ends the plan."""
@@ -43,12 +44,14 @@ class Ledger:
 
     def note_write(self, due_s: float, at_s: float, size: int) -> None:
         """Enter a send call that is about to be made."""
+        self.given += size
         self._exchange.note_write(due_s, at_s, size)
         self._meter.note_write(at_s - (due_s if due_s > self.free_s else self.free_s))
         self.free_s = at_s
 
     def note_writes(self, writes: Sequence[Write], scale: float, at_s: list[float], sizes: list[int]) -> None:
         """Enter several that were made one after the other, each with its step; `scale` stretches their due times."""
+        self.given += sum(sizes)
         self._steps += sum([write.count for write in writes[:-1]])
         self._exchange.steps_played = self._steps
         self._steps += writes[-1].count

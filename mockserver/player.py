@@ -115,25 +115,29 @@ class Player:
 
         Returns the moment at which to go on; None where that is for `_advance` to say.
         """
-        step, connection = self._step, self._connection
+        step, connection, ledger = self._step, self._connection, self._ledger
         if type(step) is not Write or step.alone or self._size or self._ahead or connection.left:
             return None
-        if not 0 < len(step.data) <= SLICE_BYTES:
+        size = len(step.data)
+        if not 0 < size <= SLICE_BYTES:
             return None
-        passed_s = self._clock.now() - self._started
-        if step.due_s * self._scale > passed_s:
+        scale = self._scale
+        due_s, at_s = step.due_s * scale, self._clock.now() - self._started
+        if due_s > at_s:
             return None
         following = next(self._steps, _NO_END)
-        next_s = following.due_s * self._scale
-        if next_s <= passed_s:
+        next_s = following.due_s * scale
+        if next_s <= at_s:
             self._ahead.append(following)
             return None
-        self._ledger.take(step)
         self._step = following
-        self._send(step.data, step.due_s)
-        if connection.waits_for_client or connection.left:
+        ledger.take(step)
+        ledger.note_write(due_s, at_s, size)
+        is_taken = connection.send(step.data)
+        ledger.note_sent()
+        if not is_taken or connection.left:
             return None
-        self._ledger.note_played()
+        ledger.note_played()
         return self._started + next_s
 
     def _advance(self) -> float | None:
@@ -205,9 +209,10 @@ class Player:
 
     def _send(self, data: bytes, due_s: float) -> None:
         connection, ledger, size = self._connection, self._ledger, len(data)
-        ledger.given += size
         self._room -= max(size, _LEAST_COST_BYTES)  # a fast reader must not keep the loop from other streams
-        if size and not connection.left:
+        if connection.left:
+            ledger.given += size
+        elif size:
             ledger.note_write(due_s * self._scale, self._clock.now() - self._started, size)
             connection.send(data)
             ledger.note_sent()
@@ -240,7 +245,6 @@ class Player:
             behind = [] if self._step is None else [self._step]
             self._ahead, self._step = [*behind, *reversed(ahead[1:])], ahead[0]
         sizes = [len(write.data) for write in sent]
-        ledger.given += sum(sizes)
         self._room -= sum([size if size > _LEAST_COST_BYTES else _LEAST_COST_BYTES for size in sizes])
         ledger.note_writes(sent, self._scale, [moment - started for moment in moments], sizes)
         ledger.note_sent()
