@@ -7,7 +7,7 @@ request has been read, and never decrease within a plan.
 from msgspec import Struct
 
 
-class Head(Struct, frozen=True):
+class Head(Struct, frozen=True, gc=False):
     """Status line and headers, as they go over the wire."""
 
     due_s: float
@@ -15,7 +15,7 @@ class Head(Struct, frozen=True):
     alone: bool = False
 
 
-class Write(Struct, frozen=True):
+class Write(Struct, frozen=True, gc=False):
     """Bytes to hand to the kernel; none where the plan is still being rendered, for others to have their turn.
 
     One that is not `alone` may leave in one send call with its neighbours, if they are due by then; `event` is the number of

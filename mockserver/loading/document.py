@@ -6,6 +6,7 @@ How YAML is read and written is in `yaml_text.py`, what the parts of both mean i
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from json.decoder import JSONDecodeError
 
 from mockserver.errors import Problem
@@ -27,7 +28,7 @@ def read_document(text: str, file: str | None = None) -> Document:
     text = text.removeprefix("\ufeff")
     tree = Tree(file)
     try:
-        _check_characters(text, _NOT_IN_JSON if is_json else _NOT_IN_YAML)
+        _check_characters(text, _NOT_IN_JSON if is_json else _not_in_yaml())
         if is_json:
             read_json(text, tree)
         else:
@@ -41,10 +42,17 @@ def read_document(text: str, file: str | None = None) -> Document:
     return Document(tree.root, tuple(tree.problems), file)
 
 
-# YAML 1.2.2, 5.1: "YAML streams use only the printable subset of the Unicode character set." Surrogates are not in it.
-_NOT_IN_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_IN_JSON = re.compile("[\0\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@cache
+def _not_in_yaml() -> re.Pattern[str]:
+    """YAML 1.2.2, 5.1: "YAML streams use only the printable subset of the Unicode character set." Surrogates are not in it.
+
+    It takes milliseconds to compile; a server with no YAML does not need it.
+    """
+    return re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _check_characters(text: str, forbidden: re.Pattern[str]) -> None:
