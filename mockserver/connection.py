@@ -90,12 +90,7 @@ class Connection:
             self._rest = data
             self._offer()
             return not self._rest
-        taken = self._write(data)
-        self.sent += taken
-        if taken == len(data):
-            return True
-        self._keep(data, taken)
-        return not self._rest
+        return self._hand_over(data)
 
     def send_each(self, pieces: Iterable[bytes], now: Callable[[], float]) -> list[float]:
         """`send` each piece, up to the first that the kernel does not take as a whole, or until the client has left.
@@ -106,17 +101,20 @@ class Connection:
         is_free = self._is_free  # nothing else can happen between two of them
         for piece in pieces:
             moments.append(now())
-            if is_free:
-                taken = self._write(piece)
-                self.sent += taken
-                if taken == len(piece):
-                    continue
-                self._keep(piece, taken)
-            else:
-                self.send(piece)
-            if self._rest or self.left:
+            is_taken = self._hand_over(piece) if is_free else self.send(piece)
+            if not is_taken or self.left:
                 break
         return moments
+
+    def _hand_over(self, data: bytes) -> bool:
+        """`send` to a kernel that can be asked. What it does not take is kept for when there is room: that may be at once."""
+        taken = self._write(data)
+        self.sent += taken
+        if taken < len(data):
+            self._rest = memoryview(data)[taken:]
+            self._await_room()
+            self._offer()
+        return not self._rest
 
     @property
     def _is_free(self) -> bool:
@@ -124,12 +122,6 @@ class Connection:
         transport = self._transport
         is_open = not self.left and not transport.is_closing()
         return _HAS_FD_WRITE and is_open and not self._rest and not transport.get_write_buffer_size()
-
-    def _keep(self, data: bytes, taken: int) -> None:
-        """Keep what the kernel did not take of `data`, for when there is room: that may be at once."""
-        self._rest = memoryview(data)[taken:]
-        self._await_room()
-        self._offer()
 
     def go_on(self) -> None:
         """Offer the kernel what it has not taken yet; to be called again when the transport has room."""

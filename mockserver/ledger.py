@@ -33,8 +33,11 @@ class Ledger:
             self._steps += 1
             return
         self._steps += step.count
-        event = step.event
-        if event is not None and event > self._event:
+        if step.event is not None:
+            self._reach(step.event)
+
+    def _reach(self, event: int) -> None:
+        if event > self._event:
             self._meter.events += event - self._event
             self._event = event
 
@@ -55,9 +58,7 @@ class Ledger:
         self._steps += sum([write.count for write in writes[:-1]])
         self._exchange.steps_played = self._steps
         self._steps += writes[-1].count
-        if (event := max([write.event for write in writes if write.event is not None], default=-1)) > self._event:
-            self._meter.events += event - self._event
-            self._event = event
+        self._reach(max([write.event for write in writes if write.event is not None], default=-1))
         self._exchange.note_writes([write.due_s * scale for write in writes], at_s, sizes)
         self._meter.note_writes(max(writes[0].due_s * scale, self.free_s), at_s)
         self.free_s = at_s[-1]

@@ -168,17 +168,14 @@ def _pour(dues: Sequence[float], mold: Mold, texts: list[bytes], fillers: _Fille
     is_even = len(heads) == 1
     pieces[0::_PIECES] = [*heads.values()] * count if is_even else map(heads.__getitem__, lengths)
     pieces[1::_PIECES] = texts
-    if mold.fills:
-        own = [*ends.values()] * count if is_even else map(ends.__getitem__, lengths)
-        pieces[3::_PIECES] = map(getitem, own, fillers.places)
-    else:
-        pieces[3::_PIECES] = [_make_ends(fillers.row, 0, mold.back)[0]] * count
+    own = [*ends.values()] * count if is_even else map(ends.__getitem__, lengths)
+    pieces[3::_PIECES] = map(getitem, own, fillers.places)
     return _Batch(dues, pieces)
 
 
 def _pour_alone(mold: Mold, fillers: _Fillers) -> bytes:
     """The one event of a mold that has no hole for a text."""
-    letters, at = ((1 - mold.characters) % STEP, fillers.row[next(fillers.places)]) if mold.fills else (0, 0)
+    letters, at = (1 - mold.characters) % STEP if mold.fills else 0, fillers.row[next(fillers.places)]
     filler = FILLER[at : at + letters]
     return b"%x\r\n%b%b%b%b\r\n" % (mold.size + letters, mold.front, mold.middle, filler, mold.back)
 
