@@ -12,6 +12,10 @@ from mockserver.wheel import find_wheel
 class Timer(Protocol):
     """What `call_at` returns."""
 
+    def again(self, when: float) -> None:
+        """Call back once more, at `when`. For timers that have called, and were not cancelled."""
+        ...
+
     def cancel(self) -> None: ...
 
 
@@ -58,14 +62,19 @@ class JumpClock:
         return self._wall + self._now
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        timer = _JumpTimer(callback)
+        timer = _JumpTimer(self, callback)
+        self.set(timer, when)
+        return timer
+
+    def set(self, timer: "_JumpTimer", when: float) -> None:
+        """Let a timer wait for `when`."""
+        timer.waits = True
         self._count += 1
         heapq.heappush(self._timers, (when, self._count, timer))
         loop = asyncio.get_running_loop()
         if self._jumps_in is not loop:
             self._jumps_in = loop
             self._settle(loop, _SETTLING_ROUNDS)
-        return timer
 
     def _settle(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
         """Jump when the loop has gone round a few times, so that whoever was woken last has acted and waits again."""
@@ -81,8 +90,9 @@ class JumpClock:
     def _jump(self) -> None:
         while self._timers:
             when, _, timer = heapq.heappop(self._timers)
-            if timer.callback is not None:
+            if timer.waits:
                 self._now = max(self._now, when)
+                timer.waits = False
                 timer.callback()
                 return
 
@@ -91,10 +101,15 @@ _SETTLING_ROUNDS = 4
 
 
 class _JumpTimer:
-    __slots__ = ("callback",)
+    __slots__ = ("_clock", "callback", "waits")
 
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self.callback: Callable[[], None] | None = callback
+    def __init__(self, clock: JumpClock, callback: Callable[[], None]) -> None:
+        self._clock = clock
+        self.callback = callback
+        self.waits = False
+
+    def again(self, when: float) -> None:
+        self._clock.set(self, when)
 
     def cancel(self) -> None:
-        self.callback = None
+        self.waits = False

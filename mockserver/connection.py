@@ -10,16 +10,19 @@ The rules it owns:
 
 import asyncio
 import os
-import struct
 import sys
 from collections.abc import Callable, Iterable
 from typing import Protocol
+
+if sys.platform != "win32":
+    import fcntl
 
 DRAIN_BOUND_S = 2.0
 """How long an abort waits for the client's system to acknowledge what was sent."""
 
 _DRAIN_POLL_S = 0.001
 _SIOCOUTQ = 0x5411  # linux/sockios.h: bytes in the send queue that are not acknowledged
+_AN_INT = bytes(4)
 _HAS_SIOCOUTQ = sys.platform == "linux"
 _HAS_FD_WRITE = sys.platform != "win32"
 
@@ -43,16 +46,18 @@ class Connection:
 
     `left` is None while the client is there, else how it left: `FIN`, `RST`, or `stopped` (by this server). `sent` counts the
     bytes of the answer that the kernel took, `received` those of the request's body. `keep_alive` says whether the request
-    allows another one after it, `malformed` what is wrong if its body is not HTTP.
+    allows another one after it, `malformed` what is wrong if its body is not HTTP. `read_at` is the clock's time when the whole
+    request had been read, None where it waited then for an answer before its own.
     """
 
     __slots__ = (
-        "_acknowledged", "_lender", "_offered", "_rest", "_returned", "_transport", "_waiter", "declared", "keep_alive", "left",
-        "malformed", "received", "sent",
+        "_acknowledged", "_fd", "_lender", "_offered", "_rest", "_returned", "_transport", "_waiter", "declared", "keep_alive", "left",
+        "malformed", "read_at", "received", "sent",
     )  # fmt: skip
 
     def __init__(self, lender: Lender, declared: int = 0, keep_alive: bool = True) -> None:
         self._lender = lender
+        self._fd = lender.fd
         self._transport = lender.transport
         self._rest: bytes | memoryview = b""
         self._offered = 0
@@ -65,6 +70,7 @@ class Connection:
         self.declared = declared
         self.keep_alive = keep_alive
         self.malformed: str | None = None
+        self.read_at: float | None = None
 
     @property
     def max_body_bytes(self) -> int:
@@ -110,18 +116,20 @@ class Connection:
         """`send` to a kernel that can be asked. What it does not take is kept for when there is room: that may be at once."""
         taken = self._write(data)
         self.sent += taken
-        if taken < len(data):
-            self._rest = memoryview(data)[taken:]
-            self._await_room()
-            self._offer()
+        if taken == len(data):
+            return True
+        self._rest = memoryview(data)[taken:]
+        self._await_room()
+        self._offer()
         return not self._rest
 
     @property
     def _is_free(self) -> bool:
         """Whether the kernel can be asked, and nothing stands before what is to be sent."""
-        transport = self._transport
-        is_open = not self.left and not transport.is_closing()
-        return _HAS_FD_WRITE and is_open and not self._rest and not transport.get_write_buffer_size()
+        if self._rest or self.left or self._transport.is_closing() or not _HAS_FD_WRITE:
+            return False
+        # Before an answer begins, others may have something to say, as `100 Continue`.
+        return self.sent > 0 or not self._transport.get_write_buffer_size()
 
     def go_on(self) -> None:
         """Offer the kernel what it has not taken yet; to be called again when the transport has room."""
@@ -153,7 +161,7 @@ class Connection:
     def _write(self, data: bytes | memoryview) -> int:
         """One send call of the kernel: how many bytes it took."""
         try:
-            return os.write(self._lender.fd, data)
+            return os.write(self._fd, data)
         except BlockingIOError:
             return 0
         except OSError:  # EPIPE, ECONNRESET
@@ -163,6 +171,11 @@ class Connection:
     def _took(self, count: int) -> None:
         self.sent += count
         self._rest = memoryview(self._rest)[count:] if count < len(self._rest) else b""
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether the kernel did not take all that was sent, and may never."""
+        return bool(self._rest)
 
     @property
     def waits_for_client(self) -> bool:
@@ -220,13 +233,10 @@ class Connection:
     def _unacknowledged(self) -> int | None:
         if not _HAS_SIOCOUTQ or self._transport.is_closing():
             return None
-        import fcntl
-
         try:
-            [count] = struct.unpack("i", fcntl.ioctl(self._lender.fd, _SIOCOUTQ, bytes(4)))
+            return int.from_bytes(fcntl.ioctl(self._fd, _SIOCOUTQ, _AN_INT), sys.byteorder)
         except OSError:
             return None
-        return int(count)
 
     def finish(self, close: bool) -> None:
         """The answer is complete: close the connection, or go on with the next request."""

@@ -82,7 +82,6 @@ class Exchange:
 
     def note_write(self, due_s: float, at_s: float, size: int) -> None:
         """Enter one send call."""
-        self.bytes_sent += size
         if at_s - due_s > self.late_s:
             self.late_s = at_s - due_s
         if len(self.played) < MAX_PLAYED:
@@ -90,7 +89,6 @@ class Exchange:
 
     def note_writes(self, due_s: list[float], at_s: list[float], sizes: list[int]) -> None:
         """Enter several send calls, made one after the other."""
-        self.bytes_sent += sum(sizes)
         self.late_s = max(self.late_s, *map(sub, at_s, due_s))
         if (room := MAX_PLAYED - len(self.played)) > 0:
             self.played += islice(map(Played, due_s, at_s, sizes), room)

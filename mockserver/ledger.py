@@ -14,16 +14,16 @@ _PLAYED_OUT = ("complete", "closed", "half-closed", "reset")
 class Ledger:
     """The entries of one answer; times are in seconds from the moment the request had been read.
 
-    `given` counts the bytes that were given to the connection, `free_s` is since when nothing but time keeps the next write.
+    `free_s` is since when nothing but time keeps the next write.
     """
 
-    __slots__ = ("_connection", "_counted", "_event", "_exchange", "_meter", "_steps", "free_s", "given")
+    __slots__ = ("_connection", "_event", "_exchange", "_meter", "_steps", "free_s")
 
     def __init__(self, connection: Connection, exchange: Exchange, meter: Meter) -> None:
         self._connection = connection
         self._exchange = exchange
         self._meter = meter
-        self._steps = self._counted = self.given = 0
+        self._steps = 0
         self._event = -1
         self.free_s = 0.0
 
@@ -46,15 +46,15 @@ class Ledger:
         self._steps += 1
 
     def note_write(self, due_s: float, at_s: float, size: int) -> None:
-        """Enter a send call that is about to be made."""
-        self.given += size
+        """Enter a send call that is about to be made, as if the kernel took all of it: if it does not, `note_sent` says so."""
+        self._exchange.bytes_sent += size
+        self._meter.sent_bytes += size
         self._exchange.note_write(due_s, at_s, size)
         self._meter.note_write(at_s - (due_s if due_s > self.free_s else self.free_s))
         self.free_s = at_s
 
     def note_writes(self, writes: Sequence[Write], scale: float, at_s: list[float], sizes: list[int]) -> None:
         """Enter several that were made one after the other, each with its step; `scale` stretches their due times."""
-        self.given += sum(sizes)
         self._steps += sum([write.count for write in writes[:-1]])
         self._exchange.steps_played = self._steps
         self._steps += writes[-1].count
@@ -65,9 +65,9 @@ class Ledger:
 
     def note_sent(self) -> None:
         """Enter what the kernel has taken."""
-        sent = self._connection.sent
-        self._meter.sent_bytes += sent - self._counted
-        self._exchange.bytes_sent = self._counted = sent
+        exchange, sent = self._exchange, self._connection.sent
+        self._meter.sent_bytes += sent - exchange.bytes_sent
+        exchange.bytes_sent = sent
 
     def note_played(self) -> None:
         """Enter the steps that were taken as played, unless the client has left meanwhile."""

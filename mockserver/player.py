@@ -46,8 +46,8 @@ class Player:
     """
 
     __slots__ = (
-        "_ahead", "_clock", "_connection", "_ending", "_exchange", "_failure", "_joined", "_joined_due_s", "_last_due_s",
-        "_ledger", "_room", "_scale", "_size", "_started", "_step", "_steps", "_timer",
+        "_ahead", "_clock", "_connection", "_ending", "_exchange", "_failure", "_is_cut", "_joined", "_joined_due_s",
+        "_last_due_s", "_ledger", "_room", "_scale", "_size", "_started", "_step", "_steps", "_timer",
     )  # fmt: skip
 
     def __init__(
@@ -67,13 +67,14 @@ class Player:
         self._ledger = Ledger(connection, exchange, meter or Meter())
         self._steps: Iterator[Step] = iter(())
         self._step: Step | None = None  # taken from the plan, but neither joined nor played
-        self._ahead: list[Step] = []  # those behind it that were taken too, the next one last
+        self._ahead: tuple[Step, ...] = ()  # those behind it that were taken too
         self._ending: Step | None = None  # the same, if `_act` is to play it
         self._joined: list[bytes] = []
         self._size = 0
         self._room = SLICE_BYTES
         self._joined_due_s = self._last_due_s = 0.0
         self._timer: Timer | None = None
+        self._is_cut = False  # whether something was thrown away, as the client had left
         self._failure: BaseException | None = None
 
     async def play(self, plan: Iterable[Step]) -> None:
@@ -99,46 +100,53 @@ class Player:
             self._timer = None
 
     def _go_on(self) -> None:
-        when = self._send_one() or self._advance()
+        when = self._advance()
         self._timer = None if when is None else self._clock.call_at(when, self._on_time)
 
     def _on_time(self) -> None:
+        timer, self._timer = self._timer, None
         try:
-            self._go_on()
-        except BaseException as error:  # for the task to raise
-            self._timer, self._failure = None, error
-        if self._timer is None:
+            when = self._send_one() or self._advance()
+        except BaseException as error:
+            self._failure = error  # for the task to raise
+            when = None
+        if when is None or timer is None:
             self._connection.wake()
+        else:
+            timer.again(when)
+            self._timer = timer
 
     def _send_one(self) -> float | None:
         """Send the write whose time has come, where it leaves alone, as nearly all of a paced stream do: `_advance` in short.
 
         Returns the moment at which to go on; None where that is for `_advance` to say.
         """
-        step, connection, ledger = self._step, self._connection, self._ledger
-        if type(step) is not Write or step.alone or self._size or self._ahead or connection.left:
+        connection, ledger = self._connection, self._ledger
+        if self._size or self._ahead or connection.left:
             return None
-        size = len(step.data)
-        if not 0 < size <= SLICE_BYTES:
+        step = self._step = self._step or next(self._steps, _NO_END)
+        if type(step) is not Write or step.alone:
             return None
-        scale = self._scale
-        due_s, at_s = step.due_s * scale, self._clock.now() - self._started
-        if due_s > at_s:
+        data, scale, started = step.data, self._scale, self._started
+        due_s, at_s = step.due_s * scale, self._clock.now() - started
+        if due_s > at_s or not 0 < len(data) <= SLICE_BYTES:
             return None
-        following = next(self._steps, _NO_END)
-        next_s = following.due_s * scale
-        if next_s <= at_s:
-            self._ahead.append(following)
+        following, then_s = None, step.then_s
+        if then_s is None:
+            following = next(self._steps, _NO_END)
+            then_s = following.due_s
+        then_s *= scale
+        if then_s <= at_s:
+            self._ahead = (following,) if following else ()
             return None
         self._step = following
         ledger.take(step)
-        ledger.note_write(due_s, at_s, size)
-        is_taken = connection.send(step.data)
-        ledger.note_sent()
-        if not is_taken or connection.left:
+        ledger.note_write(due_s, at_s, len(data))
+        if not connection.send(data) or connection.left:
+            ledger.note_sent()
             return None
         ledger.note_played()
-        return self._started + next_s
+        return started + then_s
 
     def _advance(self) -> float | None:
         """Play what is due, as far as that goes without waiting.
@@ -153,7 +161,7 @@ class Player:
         while not connection.waits_for_client:
             step = self._step
             if step is None and self._size < SLICE_BYTES:
-                step = self._step = self._ahead.pop() if self._ahead else next(self._steps, _NO_END)
+                step = self._step = self._take()
                 if time.monotonic() >= turn_ends_s:
                     return _AT_ONCE
             if connection.left and (step is None or not self._is_answered(step)):
@@ -186,6 +194,14 @@ class Player:
                 return None
         return None
 
+    def _take(self) -> Step:
+        """The next step of the plan."""
+        if not self._ahead:
+            return next(self._steps, _NO_END)
+        step, *ahead = self._ahead
+        self._ahead = tuple(ahead)
+        return step
+
     def _join(self, step: Head | Write) -> None:
         """Keep a step's bytes for one send call with those that follow and are due by then; full ones leave at once."""
         self._step = None
@@ -211,7 +227,7 @@ class Player:
         connection, ledger, size = self._connection, self._ledger, len(data)
         self._room -= max(size, _LEAST_COST_BYTES)  # a fast reader must not keep the loop from other streams
         if connection.left:
-            ledger.given += size
+            self._is_cut = True
         elif size:
             ledger.note_write(due_s * self._scale, self._clock.now() - self._started, size)
             connection.send(data)
@@ -242,8 +258,8 @@ class Player:
         moments = self._connection.send_each([write.data for write in writes], self._clock.now)
         sent, ahead = writes[: len(moments)], writes[len(moments) :]
         if ahead:
-            behind = [] if self._step is None else [self._step]
-            self._ahead, self._step = [*behind, *reversed(ahead[1:])], ahead[0]
+            behind = () if self._step is None else (self._step,)
+            self._ahead, self._step = (*ahead[1:], *behind), ahead[0]
         sizes = [len(write.data) for write in sent]
         self._room -= sum([size if size > _LEAST_COST_BYTES else _LEAST_COST_BYTES for size in sizes])
         ledger.note_writes(sent, self._scale, [moment - started for moment in moments], sizes)
@@ -287,7 +303,7 @@ class Player:
     def _is_answered(self, step: Step) -> bool:
         """Whether `step` is the end of an answer that is out: a client that has all of it may leave before we note so."""
         connection = self._connection
-        is_out = not self._size and connection.sent == self._ledger.given
+        is_out = not (self._size or self._is_cut or connection.has_rest)
         is_due = self._started + step.due_s * self._scale <= self._clock.now()
         return isinstance(step, End) and connection.left == "FIN" and is_out and is_due
 

@@ -145,7 +145,8 @@ class MockServer:
         if self._thread is not None:
             raise UsageError("the server is running already")
         listener = listen(self._host, self._port)
-        self._thread = LoopThread(make_app(self._service, self._endpoints), listener, self._service.meet)
+        app = make_app(self._service, self._endpoints)
+        self._thread = LoopThread(app, listener, self._service.meet, self._settings.clock.now)
         self._port = listener.getsockname()[1]
         return self
 

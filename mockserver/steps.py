@@ -20,6 +20,7 @@ class Write(Struct, frozen=True, gc=False):
 
     One that is not `alone` may leave in one send call with its neighbours, if they are due by then; `event` is the number of
     the event to which the bytes belong, or None between events. `count`: of how many writes of the plan these are the bytes.
+    `then_s` is when the write behind it is due, where that is known: so its bytes need not be rendered before their time.
     """
 
     due_s: float
@@ -27,6 +28,7 @@ class Write(Struct, frozen=True, gc=False):
     alone: bool = False
     event: int | None = None
     count: int = 1
+    then_s: float | None = None
 
 
 class Hold(Struct, frozen=True):

@@ -1,16 +1,18 @@
-"""A plan rendered once and kept, with gaps for what differs between two askings: the ids.
+"""A plan rendered once and kept, with gaps for what differs between two askings: the ids, `created` and `Date`.
 
-A repeated request costs no rendering: the bytes between the ids are those of the first time, and due times with them. What is
-filled in has the length of what stood there, so that every size on the way stays true. Kept for one second of the wall clock,
-because `created` and `Date` change with it.
+A repeated request costs no rendering: the bytes between the gaps are those of the first time, and due times with them. What is
+filled in has the length of what stood there, so that every size on the way stays true.
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import replace
-from itertools import islice, takewhile
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import islice, takewhile, zip_longest
 from operator import add
+from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from mockserver.http import http_date
 from mockserver.ids import OPENAI_IDS, make_id
 from mockserver.plan import Plan, Terms
 from mockserver.scenario import Turn
@@ -38,34 +40,51 @@ class Template:
         self._rows = rows
 
     def fill(self, make_plan: Callable[[Terms], Plan], terms: Terms) -> Plan | None:
-        """The plan for other terms, or None if their ids have other lengths; `make_plan` makes its writes one by one."""
-        key = terms.key
-        ids = [terms.ids(gap.prefix, key + gap.suffix).encode() for gap in self._gaps]
-        if any(len(own) != gap.length for own, gap in zip(ids, self._gaps, strict=True)):
+        """The plan for other terms, or None if what they put in has other lengths; `make_plan` makes its writes one by one."""
+        own = [gap.fill(terms) for gap in self._gaps]
+        if [*map(len, own)] != [len(gap.mark) for gap in self._gaps]:
             return None
 
         # Filled as they are asked for: the journal keeps the plan, and must not keep its bytes.
-        def in_short() -> Iterator[Step]:
-            for row in self._rows:
-                if row.only is None or row.write is None:
-                    yield row.fill(ids)
-                else:  # nearly every row of a stream; here, as each would cost a call
-                    due_s, alone, event, count = row.write
-                    yield Write(due_s, ids[row.only].join(row.parts), alone, event, count)
-
-        return Plan(self._plan.status, lambda: iter(make_plan(terms)), self._plan.stream, in_short)
+        return Plan(
+            self._plan.status, lambda: iter(make_plan(terms)), self._plan.stream, lambda: _fill(self._rows, own)
+        )
 
 
-class _Gap:
-    """Where an id stands: its prefix and what its key has beyond that of the request."""
+def _fill(rows: list["_Row"], owns: list[bytes]) -> Iterator[Step]:
+    number, own = -1, b""
+    for row in rows:
+        if row.only is None or row.write is None:
+            yield row.fill(owns)
+            continue
+        # Nearly every row of a stream; here, as each would cost a call.
+        if row.only != number:
+            number, own = row.only, owns[row.only]
+        due_s, alone, event, count, then_s = row.write
+        yield Write(due_s, own.join(row.parts), alone, event, count, then_s)
 
-    __slots__ = ("length", "mark", "prefix", "suffix")
 
-    def __init__(self, prefix: str, suffix: str, mark: str) -> None:
-        self.prefix = prefix
-        self.suffix = suffix
-        self.mark = mark.encode()
-        self.length = len(mark)
+class _Gap(NamedTuple):
+    """What differs between two askings: what stands for it in the template, and how it follows from the terms of one."""
+
+    mark: bytes
+    fill: Callable[[Terms], bytes]
+
+
+_MARK_S = 9_753_108_642.0
+"""The moment in whose place others are put: of ten digits, as all until the year 2286."""
+
+_CREATED = _Gap(b"%d" % _MARK_S, lambda terms: b"%d" % terms.wall_s)
+_DATE = _Gap(http_date(_MARK_S).encode(), lambda terms: http_date(terms.wall_s).encode())
+
+
+def _id_gap(prefix: str, suffix: str, mark: str) -> _Gap:
+    """`suffix` is what the id's key has beyond that of the request."""
+    return _Gap(mark.encode(), lambda terms: terms.ids(prefix, terms.key + suffix).encode())
+
+
+def _both(one: _Gap, between: bytes, other: _Gap) -> _Gap:
+    return _Gap(one.mark + between + other.mark, lambda terms: one.fill(terms) + between + other.fill(terms))
 
 
 class _Row:
@@ -73,36 +92,36 @@ class _Row:
 
     __slots__ = ("_holes", "_step", "only", "parts", "write")
 
-    def __init__(self, step: Step, parts: list[bytes], holes: list[int]) -> None:
+    def __init__(self, step: Step, parts: list[bytes], holes: list[int], then_s: float | None = None) -> None:
         self._step = step
         self.parts = parts
         self._holes = holes
-        self.write = (step.due_s, step.alone, step.event, step.count) if isinstance(step, Write) else None
-        self.only = holes[0] if len(set(holes)) == 1 else None  # of nearly every row: the completion's id
+        self.write = (step.due_s, step.alone, step.event, step.count, then_s) if isinstance(step, Write) else None
+        self.only = holes[0] if len(set(holes)) == 1 else None  # of nearly every row: the completion's id and `created`
 
-    def fill(self, ids: list[bytes]) -> Step:
+    def fill(self, owns: list[bytes]) -> Step:
         step = self._step
         if not self._holes or not isinstance(step, Head | Write):
             return step
         if self.only is not None:
-            data = ids[self.only].join(self.parts)
+            data = owns[self.only].join(self.parts)
         else:
-            data = b"".join([*map(add, self.parts, map(ids.__getitem__, self._holes)), self.parts[-1]])
+            data = b"".join([*map(add, self.parts, map(owns.__getitem__, self._holes)), self.parts[-1]])
         if isinstance(step, Head):
             return Head(step.due_s, data, step.alone)
         return Write(step.due_s, data, step.alone, step.event, step.count)
 
 
 def make_template(make_plan: Callable[[Terms], Plan], terms: Terms) -> Template | None:
-    """A template of the plan that `make_plan` makes, or None if it is too large or its ids cannot be told apart in it."""
+    """A template of the plan that `make_plan` makes, or None if it is too large or what differs cannot be told apart in it."""
     gaps: dict[str, _Gap] = {}
 
     def mark(prefix: str, key: str) -> str:
         own = make_id(prefix, f"gap/{len(gaps)}/{key}")[: len(terms.ids(prefix, key))]
         suffix = key.removeprefix(terms.key)
-        return gaps.setdefault(prefix + suffix, _Gap(prefix, suffix, own)).mark.decode()
+        return gaps.setdefault(prefix + suffix, _id_gap(prefix, suffix, own)).mark.decode()
 
-    plan = make_plan(replace(terms, ids=mark))
+    plan = make_plan(replace(terms, ids=mark, wall_s=_MARK_S))
     front = takewhile(lambda step: isinstance(step, Write) and not step.data, islice(plan, _LONG_MEASURE))
     if len(list(front)) == _LONG_MEASURE:  # it is so long that its length is measured in turns with other streams
         return None
@@ -112,17 +131,33 @@ def make_template(make_plan: Callable[[Terms], Plan], terms: Terms) -> Template 
         if size > MAX_BYTES:
             return None
         steps.append(step)
-    found = list(gaps.values())
-    numbers = {gap.mark: number for number, gap in enumerate(found)}
-    pattern = re.compile(b"|".join(map(re.escape, numbers)) or b"(?!)")
-    template = Template(plan, found, [_cut(step, pattern, numbers) for step in steps])
-    # An id that is cut, coded or escaped is not found again: what is filled in is held against what is rendered.
+    wanted = {gap.mark: gap for gap in (*_find_pairs(steps, gaps.values()), *gaps.values(), _CREATED, _DATE)}
+    pattern = re.compile(b"|".join(map(re.escape, wanted)))
+    marks = dict.fromkeys(mark for step in steps for mark in pattern.findall(getattr(step, "data", b"")))
+    found, numbers = [wanted[mark] for mark in marks], {mark: number for number, mark in enumerate(marks)}
+    then_s = [following.due_s if isinstance(following, Write) else None for following in steps[1:]]
+    template = Template(plan, found, [_cut(*step, pattern, numbers) for step in zip_longest(steps, then_s)])
+    # What is cut, coded or escaped is not found again: what is filled in is held against what is rendered.
     filled = template.fill(make_plan, terms)
-    is_right = filled is not None and list(filled.in_short()) == list(_join(make_plan(terms)))
+    is_right = filled is not None and list(map(_alone, filled.in_short())) == list(_join(make_plan(terms)))
     return template if is_right else None
 
 
-def _cut(step: Step, pattern: "re.Pattern[bytes]", numbers: dict[bytes, int]) -> _Row:
+def _find_pairs(steps: Iterable[Step], ids: Iterable[_Gap]) -> Iterator[_Gap]:
+    """Each id that stands close before `created`, both and what is between them as one gap: filled in at once in each event."""
+    data = b"".join([step.data for step in steps if isinstance(step, Write)])
+    for gap in ids:
+        found = re.search(b"%b([^\n]{1,64}?)%b" % (re.escape(gap.mark), _CREATED.mark), data)
+        if found is not None:
+            yield _both(gap, found[1], _CREATED)
+
+
+def _alone(step: Step) -> Step:
+    """A step without what it tells of the one behind it."""
+    return replace(step, then_s=None) if isinstance(step, Write) else step
+
+
+def _cut(step: Step, then_s: float | None, pattern: "re.Pattern[bytes]", numbers: dict[bytes, int]) -> _Row:
     if not isinstance(step, Head | Write):
         return _Row(step, [], [])
     parts, holes, at = [], [], 0
@@ -130,7 +165,7 @@ def _cut(step: Step, pattern: "re.Pattern[bytes]", numbers: dict[bytes, int]) ->
         parts.append(step.data[at : found.start()])
         holes.append(numbers[found[0]])
         at = found.end()
-    return _Row(step, [*parts, step.data[at:]], holes)
+    return _Row(step, [*parts, step.data[at:]], holes, then_s)
 
 
 def _join(plan: Plan) -> Iterator[Step]:
@@ -159,7 +194,7 @@ def _leave_together(one: Write, other: Write) -> bool:
 
 
 def varies_with_ordinal(turn: Turn) -> bool:
-    """Whether more than the ids differs between two askings: jitter, probabilities, random writes, what is coded."""
+    """Whether more than the gaps differs between two askings: jitter, probabilities, random writes, what is coded."""
     timing, delivery = turn.timing, turn.delivery
     return (
         any(pause is not None and pause.varies for pause in (timing.ttft, timing.itl))
@@ -173,7 +208,7 @@ def varies_with_ordinal(turn: Turn) -> bool:
 
 
 class Templates:
-    """The templates of a server, found by what decides a plan's bytes apart from the ids."""
+    """The templates of a server, found by what decides a plan's bytes apart from the gaps."""
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, Template | None] = {}

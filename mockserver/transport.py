@@ -16,6 +16,7 @@ import asyncio
 import logging
 import socket
 import struct
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
@@ -74,6 +75,8 @@ class LendingProtocol(HttpToolsProtocol):
     """What the body of a request may have at most."""
 
     meet: Meeting = staticmethod(lambda: None)
+
+    now: Callable[[], float] = staticmethod(time.monotonic)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -180,6 +183,8 @@ class LendingProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
+            if self._receiving is not None and not self.pipeline:
+                self._receiving.read_at = self.now()  # the task that answers may have to wait for others
             self._receiving = None
             super().on_message_complete()
 

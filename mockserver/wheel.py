@@ -2,7 +2,8 @@
 
 A timer of the loop's own for each stream costs more than the write that it is for, and loops count in whole milliseconds.
 Where the system has timers that can be waited for like a socket (Linux's timerfd), one of them wakes the wheel, elsewhere a
-timer of the loop's: so a callback is late by a tick at most, there by a millisecond more. Nothing is open while nobody waits.
+timer of the loop's: so a callback is late by a tick at most, where many are due by `MANY_EVERY_S`, and there by a millisecond more.
+Nothing is open while nobody waits.
 """
 
 import asyncio
@@ -18,6 +19,14 @@ from typing import Protocol
 TICKS_PER_S = 4000
 """Timers of the same tick are called together, at its end: in a quarter of a millisecond there is time for some twenty writes."""
 
+MANY = 8
+"""From how many timers in a turn on the next is `MANY_EVERY_S` later at the earliest: each turn costs as much as a write."""
+
+MANY_EVERY_S = 0.001
+
+MOST = 64
+"""How many timers are called in one turn, for about a millisecond. Who is behind has his turn when sockets have been read."""
+
 _DEAD_KEPT = 1000
 """How many timers that were cancelled are kept in any case: to look for them costs time too."""
 
@@ -29,25 +38,30 @@ LONGEST_SLEEP_S = 3600.0
 
 
 class WheelTimer:
-    """A callback that waits for its tick; None when it was called or cancelled."""
+    """A callback, and whether it waits for its tick."""
 
-    __slots__ = ("_wheel", "callback")
+    __slots__ = ("_wheel", "callback", "waits")
 
     def __init__(self, wheel: "Wheel", callback: Callable[[], None]) -> None:
         self._wheel = wheel
-        self.callback: Callable[[], None] | None = callback
+        self.callback = callback
+        self.waits = False
+
+    def again(self, when: float) -> None:
+        """Set it once more when it was called; one that was cancelled is done with."""
+        self._wheel.set(self, when)
 
     def cancel(self) -> None:
         """See to it that the callback is not called."""
-        if self.callback is not None:
-            self.callback = None
+        if self.waits:
+            self.waits = False
             self._wheel.forget()
 
 
 class Wheel:
     """The timers of one loop, to be used in its thread alone: a queue of ticks, each with all that wait for it."""
 
-    __slots__ = ("_alarm", "_dead", "_slots", "_ticks", "_waiting", "loop", "turning")
+    __slots__ = ("_alarm", "_dead", "_not_before", "_passed", "_slots", "_ticks", "_waiting", "loop", "turning")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -57,21 +71,31 @@ class Wheel:
         self._waiting = 0
         self._dead = 0  # how many in `_slots` were cancelled
         self._alarm: _Alarm | None = None
+        self._not_before = 0.0
+        self._passed = 0
 
     def call_at(self, when: float, callback: Callable[[], None]) -> WheelTimer:
         """Call `callback` at the end of the tick in which `time.monotonic()` reaches `when`, 0 for at once: never within this call."""
         timer = WheelTimer(self, callback)
-        tick = math.ceil((when if when < _FAR_S else _FAR_S) * TICKS_PER_S)
+        self.set(timer, when)
+        return timer
+
+    def set(self, timer: WheelTimer, when: float) -> None:
+        """Let a timer that waits for nothing wait for `when`."""
+        timer.waits = True
+        if when:
+            tick = math.ceil((when if when < _FAR_S else _FAR_S) * TICKS_PER_S)
+        else:  # behind those that are due already, and without a rest
+            tick, self._not_before = self._passed, 0.0
         self._waiting += 1
         slot = self._slots.get(tick)
         if slot is not None:
             slot.append(timer)
-            return timer
+            return
         self._slots[tick] = [timer]
         heappush(self._ticks, tick)
         if not self.turning and self._ticks[0] == tick:
             self._set_alarm()
-        return timer
 
     def forget(self) -> None:
         """Count a timer out that was cancelled."""
@@ -85,11 +109,8 @@ class Wheel:
             self._bury()
 
     def _turn(self) -> None:
-        """Call what is due. What is set meanwhile has its turn when the loop has looked at its sockets, even if it is due."""
-        ticks, slots, due = self._ticks, self._slots, list[WheelTimer]()
-        passed = math.floor(time.monotonic() * TICKS_PER_S)
-        while ticks and ticks[0] <= passed:
-            due += slots.pop(heappop(ticks))
+        """Call what is due, `MOST` at most. What is set meanwhile has its turn when the loop has looked at its sockets."""
+        due = self._take_due(time.monotonic())
         due.reverse()
         self.turning = True
         try:
@@ -98,23 +119,37 @@ class Wheel:
         finally:
             self.turning = False
             if due:  # the loop is told to end: whoever runs it again finds the others
-                slots[0] = due[::-1] + slots.get(0, [])
-                ticks[:] = slots
-                heapify(ticks)
+                self._slots[0] = due[::-1] + self._slots.get(0, [])
+                self._ticks[:] = self._slots
+                heapify(self._ticks)
             if self._waiting:
                 self._set_alarm()
             else:
                 self._rest()
 
+    def _take_due(self, now: float) -> list[WheelTimer]:
+        """Take out what is due, the earliest first."""
+        ticks, slots, due = self._ticks, self._slots, list[WheelTimer]()
+        passed = self._passed = math.floor(now * TICKS_PER_S)
+        while ticks and ticks[0] <= passed and len(due) < MOST:
+            slot = slots[ticks[0]]
+            if len(slot) > MOST:
+                slot, slots[ticks[0]] = slot[:MOST], slot[MOST:]
+            else:
+                del slots[heappop(ticks)]
+            due += slot
+        is_all = not ticks or ticks[0] > passed
+        self._not_before = now + MANY_EVERY_S if is_all and len(due) >= MANY else 0.0
+        return due
+
     def _call(self, timer: WheelTimer) -> None:
-        callback = timer.callback
-        if callback is None:
+        if not timer.waits:
             self._dead -= 1
             return
-        timer.callback = None
+        timer.waits = False
         self._waiting -= 1
         try:
-            callback()
+            timer.callback()
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # as a loop does with its own
@@ -123,11 +158,11 @@ class Wheel:
     def _set_alarm(self) -> None:
         if self._alarm is None:
             self._alarm = make_alarm(self.loop, self._turn)
-        self._alarm.set(self._ticks[0] / TICKS_PER_S)
+        self._alarm.set(max(self._ticks[0] / TICKS_PER_S, self._not_before))
 
     def _bury(self) -> None:
         """Forget those that were cancelled: of many long waits that are given up, memory would be full."""
-        living = {tick: [timer for timer in slot if timer.callback] for tick, slot in self._slots.items()}
+        living = {tick: [timer for timer in slot if timer.waits] for tick, slot in self._slots.items()}
         self._slots = {tick: slot for tick, slot in living.items() if slot}
         self._ticks = list(self._slots)
         heapify(self._ticks)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
+from msgspec import Struct
 from starlette.types import Receive, Scope, Send
 
 from mockserver.clock import Clock, RealClock
@@ -58,8 +59,7 @@ class Settings:
     max_lateness_s: float = MAX_LATENESS_S
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """One request as the endpoints see it; header names are in lower case."""
 
     method: str
@@ -104,17 +104,10 @@ class Service:
         self.templates.clear()
 
     def plan(self, turn: Turn, request: ChatRequest, asked: Asked, terms: Terms, repeats: bool) -> Plan:
-        """The plan of a turn; kept as a template where the turn `repeats` and only ids would differ the next time."""
+        """The plan of a turn; kept as a template where the turn `repeats` and only ids and the time would differ."""
         if not repeats or terms.headers or varies_with_ordinal(turn):
             return plan_turn(turn, request, terms)
-        key = (
-            asked.exchange.scenario,
-            asked.body,
-            request.model,
-            terms.http_version,
-            terms.keep_alive,
-            int(terms.wall_s),
-        )
+        key = (asked.exchange.scenario, asked.body, request.model, terms.http_version, terms.keep_alive)
         return self.templates.plan(key, lambda own: plan_turn(turn, request, own), terms)
 
     def meet(self) -> Literal["close", "reset", "stall"] | None:
@@ -195,7 +188,7 @@ class Endpoint:
             exchange.ended = connection.ending
             service.meter.ended[exchange.ended] += 1
             return
-        started = clock.now()
+        started = clock.now() if connection.read_at is None else connection.read_at
         self._journal.keep_body(exchange, body)
         asked = Asked(
             scope["method"], scope["path"], headers, body, exchange, scope["http_version"], connection.keep_alive

@@ -1,6 +1,7 @@
 """Templates: a repeated request gets what it would get if it were rendered anew, byte for byte and due time for due time."""
 
 from itertools import count as count_up
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ ASKED = 4
 
 
 def terms(ordinal: int, **more: Any) -> Terms:
-    return Terms(seed="1/x/abc", ordinal=ordinal, wall_s=1_700_000_000.0, **more)
+    return Terms(seed="1/x/abc", ordinal=ordinal, wall_s=1_700_000_000.0 + ordinal * 0.7, **more)
 
 
 @given(replies(), requests(), delivery_strategies.deliveries(), delivery_strategies.timings)
@@ -47,6 +48,8 @@ def test_a_repeated_request_gets_what_it_would_get_rendered_anew(
         assert list(asked) == list(anew)
         assert as_played(asked.in_short()) == as_played(anew)
         assert count(asked.in_short()) == count(anew)
+        for step, following in pairwise(asked.in_short()):
+            assert getattr(step, "then_s", None) in (None, following.due_s)
 
 
 def plans_made(reply: Reply, **more: Any) -> list[int]:
