@@ -11,7 +11,6 @@ Source: OpenAI's published schemas (CreateChatCompletionStreamResponse) and stre
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from hashlib import shake_256
 from heapq import merge
 from itertools import cycle, islice
@@ -39,8 +38,7 @@ class Chunk(Struct, frozen=True):
     kind: ChunkKind
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """What all chunks of one answer share."""
 
     id: str

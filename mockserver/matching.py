@@ -5,10 +5,11 @@ match in file order. A scenario chosen by name is used whatever its `match` says
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
+
+from msgspec import Struct
 
 from mockserver.errors import RequestError
 from mockserver.request import ChatRequest, has_tools, last_user_text, message_texts
@@ -27,8 +28,7 @@ class Scenarios(tuple[Scenario, ...]):
         return {scenario.name: scenario for scenario in self}
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(Struct, frozen=True):
     """The scenario that answers (None: no scenario matched) and why, in words."""
 
     scenario: Scenario | None

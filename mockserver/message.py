@@ -1,7 +1,8 @@
 """One HTTP message: what of its head, codings and end follows from the request and what a scenario says about HTTP."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mockserver.faults import AnyFault, Around
 from mockserver.http import (
@@ -25,8 +26,7 @@ from mockserver.sse import Slice
 _CONSTANT = render_headers([*RATE_LIMIT_HEADERS.items(), *CORS_HEADERS.items()])
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """An answer's HTTP message. `extra` are headers that stand beside the usual ones, as an error's Retry-After."""
 
     http: Http

@@ -6,15 +6,15 @@ of that shape; what comes out is kept as patterns. A stream's molds are the patt
 
 import re
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import fields, replace
 from itertools import accumulate
 from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from mockserver.chunks import make_chunks
-from mockserver.completion import CompletedChoice, Completion, Token
+from mockserver.completion import CompletedChoice, Completion, Run, Token
 from mockserver.json_text import write_json
 from mockserver.sse import SLICE_BYTES, Event, encode_events
 from mockserver.stream import Stream
@@ -30,7 +30,7 @@ _OWN_MARKS: tuple[Any, ...] = tuple([f"\ue000\ue003{letter}" for letter in "abcd
 _OWN_HOLES = {_encode(mark): number for number, mark in enumerate(_OWN_MARKS)}
 _OWN_HOLE = re.compile(b"(" + b"|".join(_OWN_HOLES) + b")")
 _own = attrgetter(*_OWN)
-_shape = attrgetter(*[field.name for field in fields(CompletedChoice) if field.name != "tokens"])
+_shape = attrgetter(*[name for name in CompletedChoice.__struct_fields__ if name != "tokens"])
 
 
 class Mold(msgspec.Struct):
@@ -49,33 +49,51 @@ class Mold(msgspec.Struct):
     characters: int
 
 
-def make_molds(stream: Stream, runs: Sequence[Sequence[Token]], due: Sequence[float]) -> list[Mold] | None:
+def make_molds(stream: Stream, runs: Sequence[Run], due: Sequence[float]) -> list[Mold] | None:
     """The molds of a stream; None if it has a hole's own text in it, or an event too large to be one slice."""
     patterns = _patterns(stream, runs)
-    own = [*map(_encode, (*_own(stream.identity), stream.completion.usage))]
+    usage = stream.completion.usage if stream.request.include_usage else None
+    own = [*map(_encode, (*_own(stream.identity), usage))]
     if patterns is None or any(_HOLE_BEGINS in value for value in own):
         return None
-    starts = [due[end] for end in accumulate([len(run) for run in runs[:-1]], initial=0)]
-    molds = []
-    for pattern in patterns:
-        pieces = pattern.pieces.copy()
-        pieces[1::2] = [own[number] for number in pattern.holes]
-        event = b"".join(pieces)
-        if len(event) > SLICE_BYTES // 2:
-            return None
-        molds.append(_cut(event, due[-1] if pattern.run is None else starts[pattern.run], pattern.frame))
-    return molds
+    starts = [due[end] for end in accumulate([len(run.tokens) for run in runs[:-1]], initial=0)]
+    molds = [_make_mold(pattern, own, due[-1] if pattern.run is None else starts[pattern.run]) for pattern in patterns]
+    return None if any(mold.size > SLICE_BYTES // 2 for mold in molds) else molds
 
 
-class _Pattern(msgspec.Struct, frozen=True):
-    """An event with a hole for whatever differs between streams of the same shape.
+def _make_mold(pattern: "_Pattern", own: Sequence[bytes], due_s: float) -> Mold:
+    front, middle, back = pattern.front.fill(own), pattern.middle.fill(own), pattern.back.fill(own)
+    whole = b"".join((front, middle, back))
+    characters = len(whole.decode()) - pattern.frame
+    return Mold(due_s, pattern.has_text, pattern.fills, front, middle, back, len(whole), characters)
 
-    `pieces` are what stands around those that differ by stream, each in place of the second, and `holes` are their numbers.
-    `run` is the number of the run that it is due with (None: with the last token), `frame` how many bytes stand around its JSON.
-    """
+
+class _Part(msgspec.Struct, frozen=True):
+    """Some bytes of a pattern; `pieces` are what stands around the holes, each in place of the second, `holes` their numbers."""
 
     pieces: list[bytes]
     holes: list[int]
+
+    def fill(self, own: Sequence[bytes]) -> bytes:
+        """The bytes with what is a stream's own in the holes."""
+        if not self.holes:
+            return self.pieces[0]
+        pieces = self.pieces.copy()
+        pieces[1::2] = [own[number] for number in self.holes]
+        return b"".join(pieces)
+
+
+class _Pattern(msgspec.Struct, frozen=True):
+    """An event with a hole for whatever differs between streams of the same shape; see `Mold`.
+
+    `run` is the number of the run that it is due with (None: with the last token), `frame` how many bytes stand around its JSON.
+    """
+
+    has_text: bool
+    fills: bool
+    front: _Part
+    middle: _Part
+    back: _Part
     run: int | None
     frame: int
 
@@ -86,10 +104,10 @@ _MAX_KEPT = 64
 _HOLE_BEGINS = "\ue000".encode()
 
 
-def _patterns(stream: Stream, runs: Sequence[Sequence[Token]]) -> list[_Pattern] | None:
+def _patterns(stream: Stream, runs: Sequence[Run]) -> list[_Pattern] | None:
     """The patterns of all streams of the same shape; None where a hole's own text stands in one."""
     request, choice = stream.request, stream.completion.choices[0]
-    holes = tuple([(run[0].part, run[0].call) for run in runs])
+    holes = tuple([(run.part, run.call) for run in runs])
     key = holes, _shape(choice), request.include_usage, request.include_obfuscation
     kept = _kept.get(key, _ABSENT)  # one look: all servers of a process keep them here, and the thread of any may clear
     if not isinstance(kept, tuple):
@@ -109,30 +127,32 @@ def _make_patterns(choice: CompletedChoice, stream: Stream) -> Iterator[_Pattern
     identity = replace(stream.identity, **dict(zip(_OWN, own, strict=True)))
     numbers = [float(k) for k in range(len(choice.tokens) or 1)]
     passed = 0
-    for chunk in make_chunks(Completion((choice,), usage), stream.request, identity, numbers):
+    for chunk in make_chunks(Completion((choice,), lambda: usage), stream.request, identity, numbers):
         data, fills = chunk.data, "obfuscation" in chunk.data
         text = write_json({**data, "obfuscation": _FILLER_HOLE.decode()} if fills else data)
         event = frame_event(text, chunk.kind)
-        has_text = _TEXT_HOLE in event
-        pieces = _OWN_HOLE.split(event)
-        holes = [_OWN_HOLES[hole] for hole in pieces[1::2]]
+        front, middle, back = map(_find_holes, _cut(event))
         wanted = [*range(len(_OWN)), *([len(_OWN)] if chunk.kind == "usage" else [])]
+        has_text = _TEXT_HOLE in event
         strange = event.count(_HOLE_BEGINS) - len(wanted) - has_text - fills
-        if sorted(holes) != wanted or strange:
+        if sorted(number for part in (front, middle, back) for number in part.holes) != wanted or strange:
             yield None
         passed += has_text
         is_last = passed == len(choice.tokens)
-        yield _Pattern(pieces, holes, None if is_last else int(chunk.due_s), len(event) - len(text))
+        run = None if is_last else int(chunk.due_s)
+        yield _Pattern(has_text, fills, front, middle, back, run, len(event) - len(text))
 
 
-def _cut(event: bytes, due_s: float, frame: int) -> Mold:
-    """An event cut at its holes for a text and for filler."""
+def _cut(event: bytes) -> tuple[bytes, bytes, bytes]:
+    """What stands before the hole for a text, behind it, and behind that for filler."""
     front, hole, rest = event.partition(_TEXT_HOLE)
-    if not hole:
-        front, rest = b"", event
-    middle, filler, back = rest.partition(_FILLER_HOLE)
-    characters = sum([len(piece.decode()) for piece in (front, middle, back)]) - frame
-    return Mold(due_s, bool(hole), bool(filler), front, middle, back, len(front) + len(middle) + len(back), characters)
+    middle, _, back = (rest if hole else event).partition(_FILLER_HOLE)
+    return front if hole else b"", middle, back
+
+
+def _find_holes(part: bytes) -> _Part:
+    pieces = _OWN_HOLE.split(part)
+    return _Part(pieces, [_OWN_HOLES[hole] for hole in pieces[1::2]])
 
 
 def frame_event(data: bytes, kind: str) -> bytes:

@@ -7,12 +7,12 @@ reasoning, finish_reason, usage, error; with several choices a list of such obje
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import replace as replace_struct
+from msgspec.structs import replace
 
 from mockserver.completion import CompletedChoice
 from mockserver.faults.body import OtherBody
@@ -197,7 +197,7 @@ def _acting_quirks(stream: Stream) -> Iterator[str]:
         if QUIRKS[quirk].right == "same" and not QUIRKS[quirk].hides:
             continue
         others = tuple(other for other in quirks if other != quirk)
-        bare = replace(stream, delivery=replace_struct(stream.delivery, quirks=others), faults=())
+        bare = replace(stream, delivery=replace(stream.delivery, quirks=others), faults=())
         if _differ(replace(stream, faults=()).events(), bare.events()):
             yield quirk
 

@@ -7,14 +7,11 @@ A property holds the result equal to the long way's, byte for byte and due time 
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import cycle, groupby, islice
-from operator import attrgetter, getitem
-from typing import Any, NamedTuple
-
-import msgspec
+from operator import getitem
+from typing import Any, NamedTuple, cast
 
 from mockserver.chunks import FILLER, STEP, filler_row
-from mockserver.completion import Token
+from mockserver.completion import Run, Tokens
 from mockserver.delivery import Delivery
 from mockserver.json_text import COMPACT
 from mockserver.message import Message
@@ -25,10 +22,7 @@ from mockserver.stream import DONE, Stream
 from mockserver.timing import Timing
 
 MAX_PIECE = 2048
-"""The longest text of a token, in characters: a longer one may make an event that is cut in slices."""
-
-_encode = msgspec.json.Encoder().encode
-_text, _place = attrgetter("text"), attrgetter("part", "call")
+"""The longest text of a token, in bytes of JSON: a longer one may make an event that is cut in slices."""
 
 
 class _Batch(NamedTuple):
@@ -38,11 +32,20 @@ class _Batch(NamedTuple):
     pieces: list[bytes]
 
 
-class _Fillers(NamedTuple):
-    """What fills the events of a stream: where in `FILLER` it may begin, and the numbers of these places in turn."""
+class _Fillers:
+    """What fills the events of a stream: where in `FILLER` it may begin, one place after the other, round and round."""
 
-    row: range
-    places: Iterator[int]
+    __slots__ = ("_at", "row")
+
+    def __init__(self, seed: str) -> None:
+        self.row, self._at = filler_row(seed)
+
+    def take(self, count: int) -> Sequence[int]:
+        """The numbers of the places for the next events."""
+        at, places = self._at, len(self.row)
+        self._at = (at + count) % places
+        numbers = range(at, at + count)
+        return numbers if at + count <= places else [number % places for number in numbers]
 
 
 def is_plain(stream: Stream, message: Message, timing: Timing) -> bool:
@@ -75,87 +78,58 @@ def plain_writes(stream: Stream) -> Iterator[Step] | None:
     """The writes of a plain stream, up to the last event's; None if no molds can be made of it."""
     tokens = stream.completion.choices[0].tokens
     due = stream.schedule.take(len(tokens) or 1)
-    longest = max(map(len, map(_text, tokens)), default=0)
-    if longest > MAX_PIECE:
+    runs = (tokens if isinstance(tokens, Tokens) else Tokens(tokens)).runs
+    if any(run.largest > MAX_PIECE for run in runs):
         return None
-    runs = _runs(tokens)
     molds = make_molds(stream, runs, due)
     if molds is None:
         return None
-    batches = _fill(molds, runs, due, longest, stream.identity.seed)
+    batches = _fill(molds, runs, due, stream.identity.seed)
     return _alone(batches) if stream.delivery.writes.mode == "event" else _together(batches)
-
-
-def _runs(tokens: Sequence[Token]) -> list[Sequence[Token]]:
-    """The tokens, those together that are of the same part."""
-    if tokens and _place(tokens[0]) == _place(tokens[-1]):  # nearly every stream: parts come one after the other
-        return [tokens]
-    return [list(run) for _, run in groupby(tokens, key=_place)]
 
 
 _DONE_EVENT = frame_event(DONE, "done")
 _DONE = b"%x\r\n%b\r\n" % (len(_DONE_EVENT), _DONE_EVENT)
 
 
-def _fill(
-    molds: Iterable[Mold], runs: Iterable[Sequence[Token]], due: Sequence[float], longest: int, seed: str
-) -> Iterator[_Batch]:
-    """The events of a stream, some at a time: its molds filled, those with a hole for a text once for each of their run.
-
-    `longest` is the length of the longest token, in characters.
-    """
-    row, begin = filler_row(seed)
-    fillers = _Fillers(row, islice(cycle(range(len(row))), begin, None))
-    run, first = iter(runs), 0
+def _fill(molds: Iterable[Mold], runs: Iterable[Run], due: Sequence[float], seed: str) -> Iterator[_Batch]:
+    """The events of a stream, some at a time: its molds filled, those with a hole for a text once for each of their run."""
+    fillers = _Fillers(seed)
+    rest, first = iter(runs), 0
     for mold in molds:
         if not mold.has_text:
             yield _Batch([mold.due_s], [_pour_alone(mold, fillers)])
             continue
-        tokens = next(run)
-        most = SLICE_BYTES // (longest * _MOST_BYTES + mold.size + _HEAD_BYTES + STEP)
-        for batch, dues in _portions(tokens, due, first, most):
-            yield _pour(dues, mold, _write_texts([token.text for token in batch]), fillers)
-        first += len(tokens)
+        run = next(rest)
+        own, most = due[first : first + len(run.tokens)], SLICE_BYTES // (run.largest + mold.size + _HEAD_BYTES + STEP)
+        for begin, end in _portions(own, most):
+            yield _pour(own[begin:end], mold, run, begin, end, fillers)
+        first += len(own)
     yield _Batch([due[-1]], [_DONE])
 
 
-def _portions(
-    tokens: Sequence[Token], due: Sequence[float], first: int, most: int
-) -> Iterator[tuple[Sequence[Token], Sequence[float]]]:
-    """The tokens of a run and their due times, some at a time: all that are due together, `most` at most, else few.
-
-    `first` is the number of the run's first token.
-    """
+def _portions(due: Sequence[float], most: int) -> Iterator[tuple[int, int]]:
+    """Where some tokens of a run begin and end: all that are due together, `most` at most, else few."""
     at = 0
-    while at < len(tokens):
-        end = min(at + most, len(tokens))
-        if due[first + at] != due[first + end - 1]:  # what is made long before it is due takes memory while it waits
-            end = min(at + _AHEAD, len(tokens))
-        yield tokens[at:end], due[first + at : first + end]
+    while at < len(due):
+        end = min(at + most, len(due))
+        if due[at] != due[end - 1]:  # what is made long before it is due takes memory while it waits
+            end = min(at + _AHEAD, len(due))
+        yield at, end
         at = end
 
 
-_MOST_BYTES = 6  # of a character in JSON: an escape
 _AHEAD = 4
 _HEAD_BYTES = 10
 
 
-def _write_texts(texts: list[str]) -> list[bytes]:
-    """Each text as JSON writes it, without its quotes."""
-    together: bytes = _encode(texts)
-    if b"\\" in together:
-        return [_encode(text)[1:-1] for text in texts]
-    return together[2:-2].split(b'","')  # without an escape there are no quotes but those around the texts
-
-
-def _pour(dues: Sequence[float], mold: Mold, texts: list[bytes], fillers: _Fillers) -> _Batch:
-    """A mold filled with each of these texts: the pieces of the events, each of them an HTTP chunk of its own.
+def _pour(dues: Sequence[float], mold: Mold, run: Run, begin: int, end: int, fillers: _Fillers) -> _Batch:
+    """A mold filled with some texts of a run: the pieces of the events, each of them an HTTP chunk of its own.
 
     What stands around a text depends on its length alone, so it is made once for each length that there is.
     """
-    count = len(texts)
-    lengths: list[Any] = [*map(len, texts)]
-    is_ascii = b"".join(texts).isascii()
+    texts, lengths = run.texts(begin, end), cast(list[Any], run.sizes[begin:end])
+    count, is_ascii = len(texts), run.is_ascii
     if not is_ascii:
         lengths = [*zip(lengths, [len(text.decode()) for text in texts], strict=True)]
     heads, ends = {}, {}
@@ -169,13 +143,14 @@ def _pour(dues: Sequence[float], mold: Mold, texts: list[bytes], fillers: _Fille
     pieces[0::_PIECES] = [*heads.values()] * count if is_even else map(heads.__getitem__, lengths)
     pieces[1::_PIECES] = texts
     own = [*ends.values()] * count if is_even else map(ends.__getitem__, lengths)
-    pieces[3::_PIECES] = map(getitem, own, fillers.places)
+    pieces[3::_PIECES] = map(getitem, own, fillers.take(count))
     return _Batch(dues, pieces)
 
 
 def _pour_alone(mold: Mold, fillers: _Fillers) -> bytes:
     """The one event of a mold that has no hole for a text."""
-    letters, at = (1 - mold.characters) % STEP if mold.fills else 0, fillers.row[next(fillers.places)]
+    letters = (1 - mold.characters) % STEP if mold.fills else 0
+    at = fillers.row[fillers.take(1)[0]]
     filler = FILLER[at : at + letters]
     return b"%x\r\n%b%b%b%b\r\n" % (mold.size + letters, mold.front, mold.middle, filler, mold.back)
 

@@ -5,11 +5,11 @@ kept: what is rendered leaves in slices of at most 64 KiB.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
 from mockserver.chat_completion import make_completion
 from mockserver.chunks import Identity
@@ -66,8 +66,7 @@ class Plan:
         return self._in_short() or self._render()
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What decides an answer's bytes besides scenario and request.
 
     `seed` names server seed, scenario and request, the same for a repeated request; `ordinal` tells repetitions apart.
@@ -129,8 +128,7 @@ class _Answer(Protocol):
     def around(self) -> Around: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Rendering:
+class _Rendering(Struct, frozen=True):
     """From the body of an answer to the steps: time, codings, head, faults of the wire, writes."""
 
     answer: _Answer

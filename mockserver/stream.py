@@ -5,11 +5,11 @@ Nothing here knows HTTP; `mockserver.plan` makes a message of the body.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any
 
-from msgspec.structs import replace as replace_struct
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mockserver.chat_completion import make_completion
 from mockserver.chunks import Chunk, Identity, make_chunks, obfuscate
@@ -27,8 +27,7 @@ DONE = b"[DONE]"
 _EVERYTHING = 1 << 60
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Struct, frozen=True):
     """One streamed answer: all that decides the bytes of its body. `faults` are those that strike."""
 
     completion: Completion
@@ -105,8 +104,7 @@ class Stream:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class WholeAnswer:
+class WholeAnswer(Struct, frozen=True):
     """An answer that is not streamed, or an error: one body, sent whole, as one event."""
 
     text: bytes
@@ -182,7 +180,7 @@ def raw_slices(body: bytes, times: Iterable[float]) -> Iterator[Slice]:
 
 def delay(body: Iterable[Slice], late_s: float) -> Iterable[Slice]:
     """The same bytes, all of them later."""
-    return (replace_struct(piece, due_s=piece.due_s + late_s) for piece in body) if late_s else body
+    return (replace(piece, due_s=piece.due_s + late_s) for piece in body) if late_s else body
 
 
 def comment_while_waiting(body: Iterable[Slice], text: str, every_s: float, since_s: float) -> Iterator[Slice]:
@@ -191,7 +189,7 @@ def comment_while_waiting(body: Iterable[Slice], text: str, every_s: float, sinc
     last_s, is_between = since_s, True
     for piece in body:
         if piece.kind == "bom":  # nothing may stand in front of it
-            yield replace_struct(piece, due_s=min(piece.due_s, last_s + every_s))
+            yield replace(piece, due_s=min(piece.due_s, last_s + every_s))
             continue
         while is_between and piece.starts and last_s + every_s < piece.due_s:
             last_s += every_s

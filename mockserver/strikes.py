@@ -5,7 +5,9 @@ comes first. A fault of which nothing is read has no verdict; where that is so t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mockserver.faults import AnyFault, Landmarks, find_landmarks
 from mockserver.http import Http, code_content
@@ -14,8 +16,7 @@ from mockserver.sse import SLICE_BYTES, Event, Slice
 from mockserver.stream import DONE, Stream
 
 
-@dataclass(frozen=True, slots=True)
-class Strike:
+class Strike(Struct, frozen=True):
     """A fault as it strikes a stream: its verdict, and the fields of the outcome that it hides."""
 
     fault: AnyFault
@@ -27,8 +28,7 @@ _Said = tuple[str | None, bytes]
 """What an event says, whenever it is due: its name and its data, or the bytes in place of both."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """A fault and the stream that it finds. `made` is what it puts in that was not there; None: it changes nothing."""
 
     fault: AnyFault

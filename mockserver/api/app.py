@@ -4,7 +4,7 @@ Any path that ends in `/chat/completions` is the endpoint, because SDKs add pref
 Azure's `/openai/deployments/NAME/chat/completions`, our `/scenarios/NAME/v1`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import cached_property
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,9 +22,9 @@ class _ByMethod:
         self._endpoint = endpoint
         self._preflight = preflight
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         endpoint = self._preflight if scope["method"] == "OPTIONS" else self._endpoint
-        await endpoint(scope, receive, send)
+        return endpoint(scope, receive, send)
 
 
 def make_app(service: Service, more: Mapping[str, MakePlan] | None = None) -> ASGIApp:

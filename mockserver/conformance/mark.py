@@ -1,8 +1,10 @@
 """Where in a stream the trouble is: the bytes around the first departure from OpenAI's own stream of the same reply."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
+
+from msgspec.structs import replace
 
 from mockserver.delivery import Delivery
 from mockserver.plan import Plan

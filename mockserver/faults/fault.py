@@ -5,7 +5,6 @@ whose event or place does not come does not strike.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Annotated, ClassVar, Literal, TypeVar
 
@@ -25,8 +24,7 @@ FaultArrow = Literal["events", "body", "coding", "length", "wire"]
 """The arrow a fault acts on; what it needs of the HTTP message around it, it says in `on_http`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(Struct, frozen=True):
     """What a fault may know of the answer that it strikes.
 
     `chunk` are the bytes of a chunk without choices, to imitate; none where the answer is no stream. `choices` is how many of

@@ -4,8 +4,9 @@ A consumer that has seen the finish reason has the whole reply; one that has not
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from mockserver.place import EventRef, Place
 from mockserver.sse import Slice
@@ -14,8 +15,7 @@ Seen = Literal["part", "finish", "done"]
 """How much of a stream came whole: not even the finish of every choice; that; `[DONE]` too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Landmarks:
+class Landmarks(Struct, frozen=True):
     """The events of a stream as a fault finds it.
 
     `kinds` says what each is for; `ends` how many bytes of the body have come when it ends, after a content coding if there

@@ -1,9 +1,11 @@
 """Quirks of the pieces of a tool call: its id, type, name and index. Those of its arguments are in `tool_arguments.py`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Any
+
+from msgspec.structs import replace
 
 from mockserver.chunks import Chunk
 from mockserver.completion import CompletedChoice, Token

@@ -7,6 +7,8 @@ from textwrap import dedent
 import pytest
 
 # Imported here because pytester forgets what a run imports, and PyYAML's compiled half bears no second import.
+import yaml  # noqa: F401
+
 import mockserver.access
 import mockserver.server  # noqa: F401
 

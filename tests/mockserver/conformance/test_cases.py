@@ -1,6 +1,5 @@
 """The cases that come with the suite: each is what it says it is, by the oracle, the linter and the catalogue."""
 
-import dataclasses
 import json
 import re
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from mockserver.conformance.case import Case, CaseClass, load_cases, load_untested
 from mockserver.conformance.result import find_own_mistakes
@@ -137,7 +137,7 @@ def test_what_is_meant_to_be_legal_is_found_legal(case: Case) -> None:
 def test_what_is_held_open_on_purpose_is_linted_to_its_end() -> None:
     [found] = PLANS["done-connection-open"]
     assert found.stream is not None
-    told = dataclasses.replace(found.stream, faults=(*found.stream.faults, ToldError()))
+    told = replace(found.stream, faults=(*found.stream.faults, ToldError()))
     broken = Exchange(1, 0.0, "POST", "/", {}, plan=Plan(200, lambda: iter(found), told))
     assert any("an error is told" in mistake for mistake in find_own_mistakes(broken, expected(found)))
 
