@@ -46,8 +46,8 @@ class Player:
     """
 
     __slots__ = (
-        "_ahead", "_clock", "_connection", "_ending", "_exchange", "_failure", "_is_cut", "_joined", "_joined_due_s",
-        "_last_due_s", "_ledger", "_room", "_scale", "_size", "_started", "_step", "_steps", "_timer",
+        "_ahead", "_clock", "_connection", "_ending", "_exchange", "_failure", "_joined", "_joined_due_s", "_last_due_s",
+        "_ledger", "_room", "_scale", "_size", "_started", "_step", "_steps", "_timer",
     )  # fmt: skip
 
     def __init__(
@@ -74,7 +74,6 @@ class Player:
         self._room = SLICE_BYTES
         self._joined_due_s = self._last_due_s = 0.0
         self._timer: Timer | None = None
-        self._is_cut = False  # whether something was thrown away, as the client had left
         self._failure: BaseException | None = None
 
     async def play(self, plan: Iterable[Step]) -> None:
@@ -226,9 +225,7 @@ class Player:
     def _send(self, data: bytes, due_s: float) -> None:
         connection, ledger, size = self._connection, self._ledger, len(data)
         self._room -= max(size, _LEAST_COST_BYTES)  # a fast reader must not keep the loop from other streams
-        if connection.left:
-            self._is_cut = True
-        elif size:
+        if size:
             ledger.note_write(due_s * self._scale, self._clock.now() - self._started, size)
             connection.send(data)
             ledger.note_sent()
@@ -303,7 +300,7 @@ class Player:
     def _is_answered(self, step: Step) -> bool:
         """Whether `step` is the end of an answer that is out: a client that has all of it may leave before we note so."""
         connection = self._connection
-        is_out = not (self._size or self._is_cut or connection.has_rest)
+        is_out = not (self._size or connection.has_rest)
         is_due = self._started + step.due_s * self._scale <= self._clock.now()
         return isinstance(step, End) and connection.left == "FIN" and is_out and is_due
 

@@ -252,3 +252,21 @@ def test_an_hour_on_the_jumping_clock_takes_no_time() -> None:
 
     assert play(moments, start).now() == 3_599.0
     assert time.monotonic() - started < 5
+
+
+def test_a_timer_of_the_jump_clock_may_be_set_again_when_it_has_called() -> None:
+    async def set_again() -> list[float]:
+        clock, done, moments = JumpClock(), asyncio.Event(), list[float]()
+
+        def call() -> None:
+            moments.append(clock.now())
+            if len(moments) < 3:
+                timer.again(clock.now() + 10)
+            else:
+                done.set()
+
+        timer = clock.call_at(1.0, call)
+        await done.wait()
+        return moments
+
+    assert asyncio.run(set_again()) == [1.0, 11.0, 21.0]

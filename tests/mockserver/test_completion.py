@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver.completion import Call, CompletedChoice, Part, Token
+from mockserver.completion import Call, CompletedChoice, Part, Token, Tokens, complete
 from mockserver.reply import Choice, FunctionCall, Reply, ToolCall, Usage
 from mockserver.request import ChatRequest
 from mockserver.tokens import count_prompt_tokens, split_text
@@ -311,3 +311,41 @@ def test_an_empty_reply_says_nothing() -> None:
     completion = answer(Reply(), ask())
     assert completion.choices == (CompletedChoice(0, (), (), None, "stop"),)
     assert completion.usage["completion_tokens"] == 0
+
+
+def test_what_follows_from_the_tokens_alone_is_worked_out_once_for_all_that_say_the_same() -> None:
+    reply = Reply(reasoning="well", content='one "two" drei\u00df')
+    one, other = only(reply), only(reply)
+    assert isinstance(one.tokens, Tokens)
+    assert one.tokens is other.tokens
+    assert [run.part for run in one.tokens.runs] == ["reasoning", "content"]
+    assert one.tokens.runs is one.tokens.runs
+    cut = only(reply, max_tokens=2)
+    assert cut.tokens == one.tokens[:2]
+    assert [len(run.tokens) for run in cut.tokens.runs] == [1, 1]  # type: ignore[attr-defined]
+
+
+@given(st.lists(texts, min_size=1, max_size=8))
+def test_the_texts_of_a_run_are_what_json_writes_whole_or_in_part(said: list[str]) -> None:
+    [run] = Tokens(Token("content", text) for text in said).runs
+    whole = [msgspec.json.encode(text)[1:-1] for text in said]
+    assert run.texts(0, len(said)) == whole
+    assert [run.texts(k, k + 1) for k in range(len(said))] == [[text] for text in whole]
+    assert run.sizes == [*map(len, whole)]
+    assert run.largest == max(map(len, whole))
+    assert run.is_ascii == all(map(str.isascii, said))
+
+
+def test_the_prompt_is_counted_only_for_those_who_are_told_the_usage() -> None:
+    asked: list[str] = []
+
+    def note(text: str) -> list[str]:
+        asked.append(text)
+        return split_text(text)
+
+    request = ask(messages=[{"role": "user", "content": "What?"}])
+    completion = complete(Reply(content="This."), request, note, iter(()))
+    assert "What?" not in asked
+    assert completion.usage["prompt_tokens"] == count_prompt_tokens(request, split_text)
+    assert completion.usage is completion.usage
+    assert asked.count("What?") == 1

@@ -102,6 +102,17 @@ async def test_what_waits_for_a_client_that_does_not_read_is_not_late() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("alone", [True, False])
+async def test_of_a_write_that_the_kernel_does_not_take_only_what_it_took_is_counted(alone: bool) -> None:
+    clock = JumpClock()
+    wire = Wire(clock, room=4)
+    clock.call_at(5.0, lambda: wire.connection.leave("RST"))
+    plan: list[Step] = [Write(0.5, b"ab", alone=alone), Write(1.0, b"cdefgh", alone=alone), Write(2.0, b"i"), End(2.0)]
+    meter = await play(plan, wire)
+    assert meter.sent_bytes == wire.connection.sent == 4
+
+
+@pytest.mark.anyio
 async def test_an_event_in_several_writes_is_counted_once_and_joined_ones_each() -> None:
     cut: list[Step] = [Write(0.0, b"a", True, 0), Write(0.0, b"a", True, 0), Write(0.0, b"b", True, 1), End(0.0)]
     assert (await play(cut, Wire(JumpClock()))).events == 2

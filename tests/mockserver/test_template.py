@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 
+from mockserver import template
 from mockserver.delivery import Delivery
+from mockserver.http import http_date
 from mockserver.plan import Plan, Terms, plan_turn
 from mockserver.reply import Reply
 from mockserver.request import ChatRequest
 from mockserver.scenario import Turn
 from mockserver.steps import Write
 from mockserver.template import MAX_BYTES, Templates, varies_with_ordinal
-from mockserver.timing import Timing
+from mockserver.timing import Pause, Timing
 from mockserver.writes import Writes
 from tests.mockserver import delivery_strategies
 from tests.mockserver.strategies_local import ask, replies, requests
@@ -137,3 +139,29 @@ def test_who_asks_is_not_disturbed_by_who_clears(cleared_at: int) -> None:
         asked = templates.plan(Key(), make, terms(ordinal))
         assert as_played(asked.in_short()) == as_played(make(terms(ordinal)))
     assert next(hashed) > cleared_at
+
+
+MARK = b"%d" % template._MARK_S
+
+
+@pytest.mark.parametrize("text", [MARK.decode(), http_date(template._MARK_S), f'created":{MARK.decode()},"id":"'])
+def test_a_text_that_looks_like_the_time_in_a_template_is_sent_as_it_is(text: str) -> None:
+    def make(terms: Terms) -> Plan:
+        return plan_turn(Turn(reply=Reply(pieces=(text, " and more"))), ask(stream=True), terms)
+
+    templates = Templates()
+    for ordinal in range(ASKED):
+        asked = templates.plan("key", make, terms(ordinal))
+        assert as_played(asked.in_short()) == as_played(make(terms(ordinal)))
+
+
+def test_of_a_paced_stream_each_write_tells_when_the_next_is_due_so_that_none_is_rendered_before() -> None:
+    def make(terms: Terms) -> Plan:
+        timing = Timing(itl=Pause("fixed", (0.02,)))
+        return plan_turn(Turn(reply=Reply(content="one two three four five"), timing=timing), ask(stream=True), terms)
+
+    templates = Templates()
+    plans = [templates.plan("key", make, terms(ordinal)) for ordinal in range(ASKED)]
+    writes = [step for step in plans[-1].in_short() if isinstance(step, Write)]
+    assert len(writes) == 5
+    assert [write.then_s for write in writes] == [*(write.due_s for write in writes[1:]), None]

@@ -449,3 +449,56 @@ def test_where_no_connection_is_lent_the_error_says_what_to_use_instead() -> Non
 def test_something_else_of_the_same_name_is_not_a_connection() -> None:
     with pytest.raises(ConnectionNotLentError):
         borrow({"extensions": {transport.EXTENSION: object()}})
+
+
+def test_what_the_server_had_to_say_before_the_answer_is_never_overtaken_by_it(stage: Stage) -> None:
+    before = b"x" * 8_000_000  # more than any system keeps for a client that does not read
+
+    async def play(connection: Connection) -> None:
+        connection._transport.write(before)
+        connection.send(ANSWER)
+        await connection.drained()
+        connection.finish(close=True)
+
+    stage.on_next_request(play)
+    with RawClient(stage.url) as client:
+        client.send(render_request(b""))
+        client.read_to_end()
+        assert client.received == before + ANSWER
+
+
+# When a request had been read
+
+
+def test_a_request_is_read_when_its_last_byte_is_and_one_that_waits_for_its_turn_when_that_comes(stage: Stage) -> None:
+    results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    async def play(connection: Connection) -> None:
+        results.put((connection.read_at, time.monotonic()))
+        connection.send(ANSWER)
+        connection.finish(close=False)
+
+    for _ in range(3):
+        stage.on_next_request(play)
+    with RawClient(stage.url) as client:
+        began, request = time.monotonic(), render_request(b"12")
+        client.send(request[:-1])
+        wait_until(lambda: any(protocol.lent for protocol in stage.protocols), "the head is read")
+        last_byte_at = time.monotonic()
+        client.send(request[-1:] + request + request)
+        (first_at, first_played), (second_at, _), (third_at, _) = put(results), put(results), put(results)
+    assert began < last_byte_at <= first_at <= first_played
+    assert second_at is third_at is None
+
+
+def test_an_answers_clock_starts_when_the_request_was_read_and_not_when_its_task_has_its_turn() -> None:
+    service = Service(Settings())
+    listener = listen("127.0.0.1", 0)
+    thread = LoopThread(make_app(service), listener, now=lambda: time.monotonic() - 0.5)
+    try:
+        with RawClient(f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+            assert client.ask(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}').status == 200
+        [exchange] = service.journal
+        assert exchange.played[0].at_s >= 0.5
+    finally:
+        thread.stop()

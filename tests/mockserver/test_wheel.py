@@ -7,14 +7,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mockserver import wheel as wheel_module
-from mockserver.wheel import TICKS_PER_S, LoopAlarm, Wheel, make_alarm
+from mockserver.wheel import MANY, MANY_EVERY_S, MOST, TICKS_PER_S, LoopAlarm, Wheel, make_alarm
 
 
 class HastyLoop(asyncio.SelectorEventLoop):
@@ -367,3 +368,105 @@ def test_every_timer_that_is_not_cancelled_is_called_once_and_none_early(told: l
     calls = asyncio.run(play())
     assert sorted(k for k, _ in calls) == [k for k, (_, is_cancelled) in enumerate(told) if not is_cancelled]
     assert all(after_s >= told[k][0] for k, after_s in calls)
+
+
+# Many timers: the time is given, and turns are made by hand
+
+
+class Hands:
+    """A wheel whose turns are made by hand, at the moments that are told; `set_for` is what its alarm was set for last."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        self.set_for = 0.0
+        self.calls: list[object] = []
+        monkeypatch.setattr(wheel_module, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(wheel_module, "make_alarm", lambda loop, wake: self)
+        self.wheel = Wheel(cast(asyncio.AbstractEventLoop, None))
+
+    def set(self, when: float) -> None:
+        self.set_for = when
+
+    def close(self) -> None:
+        self.set_for = 0.0
+
+    def call_at(self, when: float, name: object) -> None:
+        self.wheel.call_at(when, lambda: self.calls.append(name))
+
+    def turn(self) -> list[object]:
+        """What one turn calls."""
+        before = len(self.calls)
+        self.wheel._turn()
+        return self.calls[before:]
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    return Hands(monkeypatch)
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=400))
+@example([*range(5 * MOST)])
+@example([7] * (5 * MOST))
+@example([3, *[7] * (5 * MOST), 8])
+def test_a_turn_calls_a_part_of_what_is_due_and_the_next_goes_on_at_once(ticks: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        hands = Hands(monkeypatch)
+        for number, tick in enumerate(ticks):
+            hands.call_at(100 + tick / TICKS_PER_S, (tick, number))
+        hands.now += 1.0
+        turns = []
+        while hands.set_for:
+            assert hands.set_for <= hands.now
+            turns.append(hands.turn())
+        assert [call for turn in turns for call in turn] == sorted((tick, number) for number, tick in enumerate(ticks))
+        assert all(0 < len(turn) < 2 * MOST for turn in turns)
+        assert len(turns) <= -(-len(ticks) // MOST)
+
+
+def test_who_yields_stands_behind_those_who_are_due_however_many_yield(hands: Hands) -> None:
+    def go_on() -> None:
+        hands.wheel.call_at(0.0, go_on)
+
+    for _ in range(3 * MOST):
+        go_on()
+    hands.turn()
+    hands.call_at(hands.now + 0.001, "due")
+    hands.now += 0.01
+    assert any(hands.turn() for _ in range(4))
+
+
+def test_where_many_are_due_the_next_turn_is_a_millisecond_later_and_with_few_at_the_next_tick(hands: Hands) -> None:
+    for count, next_s in ((MANY - 1, 1 / TICKS_PER_S), (MANY, MANY_EVERY_S)):
+        began = hands.now
+        for number in range(count):
+            hands.call_at(began, number)
+        hands.call_at(began + 1 / TICKS_PER_S, "the next tick")
+        assert len(hands.turn()) == count
+        assert hands.set_for == pytest.approx(began + next_s)
+        hands.now = began + 1
+        assert hands.turn() == ["the next tick"]
+
+
+def test_after_many_who_yields_waits_for_nothing_all_the_same(hands: Hands) -> None:
+    for number in range(MANY):
+        hands.call_at(hands.now, number)
+    hands.call_at(hands.now + 60, "later")
+    hands.turn()
+    hands.call_at(0.0, "yields")
+    assert hands.set_for <= hands.now
+    assert hands.turn() == ["yields"]
+
+
+def test_a_timer_that_has_called_may_be_set_again_and_then_cancelled(hands: Hands) -> None:
+    timer = hands.wheel.call_at(hands.now, lambda: hands.calls.append("called"))
+    assert hands.turn() == ["called"]
+    timer.again(hands.now + 1)
+    assert hands.set_for == pytest.approx(hands.now + 1)
+    hands.now += 1
+    assert hands.turn() == ["called"]
+    timer.again(hands.now + 1)
+    timer.cancel()
+    hands.now += 1
+    assert hands.turn() == []
+    assert not hands.set_for
