@@ -27,7 +27,7 @@ class Clock(Protocol):
     def wall(self) -> float: ...
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Call `callback` in the running loop once `now()` has reached `when`, never before."""
+        """Call `callback` in the running loop once `now()` has reached `when`, never before. The timer may be set `again`."""
         ...
 
 
@@ -100,6 +100,10 @@ class JumpClock:
 _SETTLING_ROUNDS = 4
 
 
+def _do_nothing() -> None:
+    pass
+
+
 class _JumpTimer:
     __slots__ = ("_clock", "callback", "waits")
 
@@ -112,4 +116,4 @@ class _JumpTimer:
         self._clock.set(self, when)
 
     def cancel(self) -> None:
-        self.waits = False
+        self.waits, self.callback = False, _do_nothing

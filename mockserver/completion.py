@@ -99,7 +99,7 @@ class CompletedChoice(Struct, frozen=True):
 
 
 class Completion(Struct, frozen=True, dict=True):
-    """The meaning of the answer to one request. `count` makes the usage, which most streams do not tell."""
+    """The meaning of the answer to one request. `count` counts the usage, which most streams do not tell."""
 
     choices: tuple[CompletedChoice, ...]
     count: Callable[[], dict[str, Any]]
@@ -116,7 +116,7 @@ def complete(reply: Reply, request: ChatRequest, tokenizer: Tokenizer, call_ids:
     `call_ids` names the tool calls to which the scenario gives no id.
     """
     choices = tuple(_complete_choice(reply.choice(i), i, request, tokenizer, call_ids) for i in range(request.n))
-    return Completion(choices, lambda: _count(choices, reply.usage or Usage(), request, tokenizer))
+    return Completion(choices, Count(choices, reply.usage or Usage(), request, tokenizer))
 
 
 def _complete_choice(
@@ -150,21 +150,17 @@ def _complete_choice(
     )
 
 
-_kept: dict[tuple[int, Tokenizer], tuple[Choice, Tokens]] = {}
-_MAX_KEPT, _MAX_KEPT_TOKENS = 1024, 512
+_MAX_KEPT_TOKENS = 512
 
 
 def _tokens(choice: Choice, tokenizer: Tokenizer) -> Tokens:
-    """The tokens of a choice: the same ones for all streams that say this very choice, which costs neither time nor memory."""
-    key = id(choice), tokenizer
-    kept = _kept.get(key)  # one look: the thread of any server may clear them
-    if kept is not None and kept[0] is choice:
+    """The tokens of a choice: the same ones for all streams that say this very choice, kept with it if they are not many."""
+    kept: tuple[Tokenizer, Tokens] | None = choice.__dict__.get("tokens")  # of the server that asked last
+    if kept is not None and kept[0] is tokenizer:
         return kept[1]
     tokens = Tokens(_make_tokens(choice, tokenizer))
     if len(tokens) <= _MAX_KEPT_TOKENS:
-        if len(_kept) >= _MAX_KEPT:
-            _kept.clear()
-        _kept[key] = choice, tokens
+        choice.__dict__["tokens"] = tokenizer, tokens
     return tokens
 
 
@@ -220,28 +216,34 @@ def _cut_at_stop(tokens: Sequence[Token], stops: Sequence[str]) -> list[Token] |
     return kept
 
 
-def _count(
-    choices: Sequence[CompletedChoice], usage: Usage, request: ChatRequest, tokenizer: Tokenizer
-) -> dict[str, Any]:
-    """The usage object: with several choices the sum."""
-    prompt = usage.prompt_tokens if usage.prompt_tokens is not None else count_prompt_tokens(request, tokenizer)
-    completion = (
-        usage.completion_tokens
-        if usage.completion_tokens is not None
-        else sum([len(choice.tokens) for choice in choices])
-    )
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
-        "completion_tokens_details": {
-            "reasoning_tokens": sum([_count_reasoning(choice.tokens) for choice in choices]),
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
+class Count(Struct, frozen=True):
+    """Counts the usage object: with several choices the sum; `told` are the counts to send in place of the true ones."""
+
+    choices: tuple[CompletedChoice, ...]
+    told: Usage
+    request: ChatRequest
+    tokenizer: Tokenizer
+
+    def __call__(self) -> dict[str, Any]:
+        told, choices = self.told, self.choices
+        prompt = told.prompt_tokens
+        if prompt is None:
+            prompt = count_prompt_tokens(self.request, self.tokenizer)
+        completion = told.completion_tokens
+        if completion is None:
+            completion = sum([len(choice.tokens) for choice in choices])
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": told.cached_tokens, "audio_tokens": 0},
+            "completion_tokens_details": {
+                "reasoning_tokens": sum([_count_reasoning(choice.tokens) for choice in choices]),
+                "audio_tokens": 0,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+        }
 
 
 def _count_reasoning(tokens: Sequence[Token]) -> int:

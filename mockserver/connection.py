@@ -46,8 +46,8 @@ class Connection:
 
     `left` is None while the client is there, else how it left: `FIN`, `RST`, or `stopped` (by this server). `sent` counts the
     bytes of the answer that the kernel took, `received` those of the request's body. `keep_alive` says whether the request
-    allows another one after it, `malformed` what is wrong if its body is not HTTP. `read_at` is the clock's time when the whole
-    request had been read, None where it waited then for an answer before its own.
+    allows another one after it, `malformed` what is wrong if its body is not HTTP. `read_at` is the real clock's time when the
+    whole request had been read, None where it waited then for an answer before its own.
     """
 
     __slots__ = (

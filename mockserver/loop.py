@@ -66,7 +66,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class LoopServer(uvicorn.Server):
-    """Serves an app on a listening socket until `stop` is called; `meet` is asked about every new connection, `now` for the time."""
+    """Serves an app on a listening socket until `stop` is called; `meet` is asked about every new connection."""
 
     def __init__(
         self,
@@ -74,12 +74,11 @@ class LoopServer(uvicorn.Server):
         listener: socket.socket,
         on_started: Callable[[], Any] | None = None,
         meet: Meeting = LendingProtocol.meet,
-        now: Callable[[], float] = LendingProtocol.now,
     ) -> None:
         check_uvicorn()
         config = uvicorn.Config(
             app,
-            http=type("MeetingProtocol", (LendingProtocol,), {"meet": staticmethod(meet), "now": staticmethod(now)}),
+            http=type("MeetingProtocol", (LendingProtocol,), {"meet": staticmethod(meet)}),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -163,18 +162,12 @@ class LoopThread:
     Takes `listener` over and closes it in the end, whatever happens. Raises `StartError` where the loop does not start.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        listener: socket.socket,
-        meet: Meeting = LendingProtocol.meet,
-        now: Callable[[], float] = LendingProtocol.now,
-    ) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, meet: Meeting = LendingProtocol.meet) -> None:
         self._started = threading.Event()
         self._failure: BaseException | None = None
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(listener.close)
-            self._server = LoopServer(app, listener, self._started.set, meet, now)
+            self._server = LoopServer(app, listener, self._started.set, meet)
             self._thread = threading.Thread(target=self._run, name="mockserver", daemon=True)
             self._thread.start()
             self._started.wait()

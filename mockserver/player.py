@@ -104,16 +104,16 @@ class Player:
 
     def _on_time(self) -> None:
         timer, self._timer = self._timer, None
+        assert timer is not None, "what calls is the timer"
         try:
             when = self._send_one() or self._advance()
+            if when is not None:
+                timer.again(when)
+                self._timer = timer
+                return
         except BaseException as error:
             self._failure = error  # for the task to raise
-            when = None
-        if when is None or timer is None:
-            self._connection.wake()
-        else:
-            timer.again(when)
-            self._timer = timer
+        self._connection.wake()
 
     def _send_one(self) -> float | None:
         """Send the write whose time has come, where it leaves alone, as nearly all of a paced stream do: `_advance` in short.

@@ -63,8 +63,8 @@ class FunctionCall(Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return as_json_text(self.arguments)
 
 
-class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What one choice of a reply means."""
+class Choice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
+    """What one choice of a reply means. Its `__dict__` has what is worked out of that once, such as its tokens."""
 
     content: Annotated[Text | None, Meta(description="The text.")] = None
     pieces: Annotated[

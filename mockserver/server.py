@@ -145,8 +145,7 @@ class MockServer:
         if self._thread is not None:
             raise UsageError("the server is running already")
         listener = listen(self._host, self._port)
-        app = make_app(self._service, self._endpoints)
-        self._thread = LoopThread(app, listener, self._service.meet, self._settings.clock.now)
+        self._thread = LoopThread(make_app(self._service, self._endpoints), listener, self._service.meet)
         self._port = listener.getsockname()[1]
         return self
 

@@ -30,7 +30,7 @@ MAX_BYTES = 256 * 1024
 
 
 class Template:
-    """The steps of a plan, their bytes in parts between the ids."""
+    """The steps of a plan, their bytes in parts between the gaps."""
 
     __slots__ = ("_gaps", "_plan", "_rows")
 
@@ -171,7 +171,7 @@ def _cut(step: Step, then_s: float | None, pattern: "re.Pattern[bytes]", numbers
 def _join(plan: Plan) -> Iterator[Step]:
     """The steps with those writes put together that are due at the same moment, as the player would.
 
-    The head stays apart, and with it its own id: rows with one id only are filled the fastest.
+    The head stays apart, and with it its own gaps: rows with one only are filled the fastest.
     """
     waiting: Write | None = None
     for step in plan.in_short():

@@ -8,7 +8,6 @@ No tokenizer ever cuts inside a code point, because a delta is a JSON string.
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +21,18 @@ Tokenizer = Callable[[str], Sequence[str]]
 _DENSE = "\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U0001f000-\U0010ffff"
 
 
-@cache
-def _piece() -> "re.Pattern[str]":
-    # Compiled when it is needed: that takes longer than most of what a start takes.
-    return re.compile(
-        rf"[{_DENSE}]"
-        rf"|'(?:s|t|re|ve|m|ll|d)\b"
-        rf"| ?[^\W\d_{_DENSE}]{{1,12}}"  # a word with its leading space; a very long one falls in several
-        r"|\d{1,3}"  # digits in groups of up to three, the space before them apart
-        rf"| ?(?:[^\w\s{_DENSE}]|_){{1,4}}[\r\n]*"
-        r"|\s*[\r\n]+"
-        r"|\s+(?!\S)"  # leaves the last blank to the word that follows
-        r"|\s"
-        r"|.",  # whatever is left, marks and the like: no character is ever lost
-        re.DOTALL,
-    )
+_PIECE = re.compile(
+    rf"[{_DENSE}]"
+    rf"|'(?:s|t|re|ve|m|ll|d)\b"
+    rf"| ?[^\W\d_{_DENSE}]{{1,12}}"  # a word with its leading space; a very long one falls in several
+    r"|\d{1,3}"  # digits in groups of up to three, the space before them apart
+    rf"| ?(?:[^\w\s{_DENSE}]|_){{1,4}}[\r\n]*"
+    r"|\s*[\r\n]+"
+    r"|\s+(?!\S)"  # leaves the last blank to the word that follows
+    r"|\s"
+    r"|.",  # whatever is left, marks and the like: no character is ever lost
+    re.DOTALL,
+)
 
 
 def split_text(text: str) -> list[str]:
@@ -45,7 +41,7 @@ def split_text(text: str) -> list[str]:
     >>> split_text("1, 2: Hello world")
     ['1', ',', ' ', '2', ':', ' Hello', ' world']
     """
-    return _piece().findall(text)
+    return _PIECE.findall(text)
 
 
 def count_prompt_tokens(request: ChatRequest, tokenizer: Tokenizer) -> int:

@@ -76,8 +76,6 @@ class LendingProtocol(HttpToolsProtocol):
 
     meet: Meeting = staticmethod(lambda: None)
 
-    now: Callable[[], float] = staticmethod(time.monotonic)
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # resume_writing then means: the kernel has taken everything
@@ -184,7 +182,7 @@ class LendingProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
             if self._receiving is not None and not self.pipeline:
-                self._receiving.read_at = self.now()  # the task that answers may have to wait for others
+                self._receiving.read_at = time.monotonic()  # the task that answers may have to wait for others
             self._receiving = None
             super().on_message_complete()
 

@@ -1,9 +1,9 @@
 """The timers of the real clock: all of a loop in one wheel, which wakes it once for all that are due together.
 
-A timer of the loop's own for each stream costs more than the write that it is for, and loops count in whole milliseconds.
-Where the system has timers that can be waited for like a socket (Linux's timerfd), one of them wakes the wheel, elsewhere a
-timer of the loop's: so a callback is late by a tick at most, where many are due by `MANY_EVERY_S`, and there by a millisecond more.
-Nothing is open while nobody waits.
+A timer of the loop's own for each stream costs more than the write that it is for, and loops count in whole milliseconds. Where
+the system has timers that can be waited for like a socket (Linux's timerfd), one of them wakes the wheel, elsewhere a timer of
+the loop's: so a callback is late by a tick at most, where many are due by `MANY_EVERY_S`, and there by a millisecond more. One
+turn calls few of them, so that a loop that is behind reads its sockets all the same. Nothing is open while nobody waits.
 """
 
 import asyncio
@@ -37,6 +37,10 @@ LONGEST_SLEEP_S = 3600.0
 """Longer waits by a loop's timer are made of several."""
 
 
+def _do_nothing() -> None:
+    pass
+
+
 class WheelTimer:
     """A callback, and whether it waits for its tick."""
 
@@ -54,7 +58,7 @@ class WheelTimer:
     def cancel(self) -> None:
         """See to it that the callback is not called."""
         if self.waits:
-            self.waits = False
+            self.waits, self.callback = False, _do_nothing  # what it would have called need not be kept until its tick
             self._wheel.forget()
 
 
@@ -89,12 +93,12 @@ class Wheel:
             tick, self._not_before = self._passed, 0.0
         self._waiting += 1
         slot = self._slots.get(tick)
-        if slot is not None:
+        if slot is None:
+            self._slots[tick] = [timer]
+            heappush(self._ticks, tick)
+        else:
             slot.append(timer)
-            return
-        self._slots[tick] = [timer]
-        heappush(self._ticks, tick)
-        if not self.turning and self._ticks[0] == tick:
+        if not self.turning and (not when or (slot is None and self._ticks[0] == tick)):
             self._set_alarm()
 
     def forget(self) -> None:
@@ -131,13 +135,13 @@ class Wheel:
         """Take out what is due, the earliest first."""
         ticks, slots, due = self._ticks, self._slots, list[WheelTimer]()
         passed = self._passed = math.floor(now * TICKS_PER_S)
-        while ticks and ticks[0] <= passed and len(due) < MOST:
+        while ticks and ticks[0] <= passed and (room := MOST - len(due)):
             slot = slots[ticks[0]]
-            if len(slot) > MOST:
-                slot, slots[ticks[0]] = slot[:MOST], slot[MOST:]
+            due += slot[:room]
+            if len(slot) > room:
+                slots[ticks[0]] = slot[room:]
             else:
                 del slots[heappop(ticks)]
-            due += slot
         is_all = not ticks or ticks[0] > passed
         self._not_before = now + MANY_EVERY_S if is_all and len(due) >= MANY else 0.0
         return due

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -188,7 +189,9 @@ class Endpoint:
             exchange.ended = connection.ending
             service.meter.ended[exchange.ended] += 1
             return
-        started = clock.now() if connection.read_at is None else connection.read_at
+        # Other clocks may have jumped since, or tell another time.
+        read_at = connection.read_at if clock.now is time.monotonic else None
+        started = clock.now() if read_at is None else read_at
         self._journal.keep_body(exchange, body)
         asked = Asked(
             scope["method"], scope["path"], headers, body, exchange, scope["http_version"], connection.keep_alive

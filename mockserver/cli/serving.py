@@ -66,7 +66,7 @@ def run_server(options: ServeOptions, debug: bool = False) -> int:
             print(announcement(server_url(options.host, port), options.api_key), flush=True)
 
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(_serve(LoopServer(app, listener, announce, service.meet, service.settings.clock.now)))
+            runner.run(_serve(LoopServer(app, listener, announce, service.meet)))
     return 0
 
 

@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -270,3 +271,19 @@ def test_a_timer_of_the_jump_clock_may_be_set_again_when_it_has_called() -> None
         return moments
 
     assert asyncio.run(set_again()) == [1.0, 11.0, 21.0]
+
+
+def test_what_a_cancelled_timer_of_the_jump_clock_would_have_called_is_not_kept() -> None:
+    class Callback:
+        def __call__(self) -> None:
+            pytest.fail("cancelled")
+
+    async def cancel() -> None:
+        clock, callback = JumpClock(), Callback()
+        gone = weakref.ref(callback)
+        clock.call_at(5.0, lambda: None)
+        clock.call_at(5.0, callback).cancel()
+        del callback
+        assert gone() is None
+
+    asyncio.run(cancel())

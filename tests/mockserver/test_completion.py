@@ -1,4 +1,5 @@
-from typing import Any
+import weakref
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -323,6 +324,24 @@ def test_what_follows_from_the_tokens_alone_is_worked_out_once_for_all_that_say_
     cut = only(reply, max_tokens=2)
     assert cut.tokens == one.tokens[:2]
     assert [len(run.tokens) for run in cut.tokens.runs] == [1, 1]  # type: ignore[attr-defined]
+
+
+def test_tokens_of_another_tokenizer_are_others_and_many_are_not_kept() -> None:
+    reply = Reply(content="one two")
+    complete(reply, ask(), split_text, iter(()))
+    [other] = complete(reply, ask(), list, iter(())).choices
+    assert said(other) == list("one two")
+    long = Reply(content="word " * 1000)
+    assert only(long).tokens is not only(long).tokens
+    assert only(long) == only(long)
+
+
+def test_what_is_kept_ends_with_the_reply_that_says_it() -> None:
+    reply = Reply(content="one two")
+    gone = weakref.ref(cast(Any, only(reply).tokens).runs[0])
+    assert gone() is not None
+    del reply
+    assert gone() is None
 
 
 @given(st.lists(texts, min_size=1, max_size=8))

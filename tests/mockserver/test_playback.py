@@ -3,6 +3,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -518,3 +519,21 @@ def test_without_a_lent_connection_there_is_one_clear_error() -> None:
     response = Playback([End(0.0)], new_exchange(), lambda _: pytest.fail("a player is made"))
     with pytest.raises(ConnectionNotLentError, match="no connection was lent"):
         asyncio.run(response({"type": "http"}, None, None))  # type: ignore[arg-type]
+
+
+def test_a_clock_whose_timers_cannot_be_set_again_ends_the_stream_and_says_so() -> None:
+    class OnceTimer:
+        def cancel(self) -> None: ...
+
+    class OnceClock(JumpClock):
+        def call_at(self, when: float, callback: Callable[[], None]) -> Any:
+            super().call_at(when, callback)
+            return OnceTimer()
+
+    async def run() -> None:
+        clock = OnceClock()
+        plan: list[Step] = [Write(0.5, b"a"), Write(1.0, b"b"), End(1.0)]
+        await Player(Wire(clock).connection, new_exchange(), clock, 0.0).play(plan)
+
+    with pytest.raises(AttributeError, match="again"):
+        asyncio.run(run())

@@ -15,9 +15,11 @@ from mockserver import connection as connection_module
 from mockserver import loop as loop_module
 from mockserver import transport
 from mockserver.api import Service, Settings, make_app
+from mockserver.clock import Clock, JumpClock, RealClock
 from mockserver.connection import Connection
 from mockserver.errors import ConnectionNotLentError
 from mockserver.loop import LoopThread, listen
+from mockserver.server import MockServer
 from mockserver.transport import LendingProtocol, borrow
 from tests.support import PATIENCE_S, RawClient, render_request, wait_until
 
@@ -491,14 +493,14 @@ def test_a_request_is_read_when_its_last_byte_is_and_one_that_waits_for_its_turn
     assert second_at is third_at is None
 
 
-def test_an_answers_clock_starts_when_the_request_was_read_and_not_when_its_task_has_its_turn() -> None:
-    service = Service(Settings())
-    listener = listen("127.0.0.1", 0)
-    thread = LoopThread(make_app(service), listener, now=lambda: time.monotonic() - 0.5)
-    try:
-        with RawClient(f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+@pytest.mark.parametrize(("clock", "late"), [(RealClock(), True), (JumpClock(), False)])
+def test_an_answers_clock_starts_when_the_request_was_read_unless_that_clock_may_have_jumped_since(
+    clock: Clock, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "time", SimpleNamespace(monotonic=lambda: time.monotonic() - 0.5))
+    with MockServer(clock=clock) as server:
+        with RawClient(server.url) as client:
             assert client.ask(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}').status == 200
-        [exchange] = service.journal
-        assert exchange.played[0].at_s >= 0.5
-    finally:
-        thread.stop()
+        [exchange] = server.requests
+        assert (exchange.late_s >= 0.5) == late
+        assert (exchange.late_s == 0.0) == (not late)

@@ -87,9 +87,10 @@ def test_what_quirks_do_to_one_stream_is_not_seen_in_another(
     reply: Reply, request: ChatRequest, quirks: set[str]
 ) -> None:
     plain = make_stream(reply, request)
-    meaning, before = copy.deepcopy(plain.completion), body_of(plain)
+    meaning, usage, before = copy.deepcopy(plain.completion), copy.deepcopy(plain.completion.usage), body_of(plain)
     body_of(Stream(plain.completion, request, IDENTITY, plain.schedule, Delivery(quirks=tuple(quirks))))
     assert plain.completion == meaning
+    assert plain.completion.usage == usage
     assert body_of(plain) == before
 
 
