@@ -27,6 +27,9 @@ _LONGEST_TURN_S = 0.002
 _LONGEST_AHEAD_S = 0.00025
 """How long writes may be rendered before the first of them leaves."""
 
+_MOST_JOINED = 16
+"""How many writes are joined without a look at the time that their rendering takes."""
+
 _AT_ONCE = 0.0
 """A moment that is past: whoever waits for it goes on when others have had their turn."""
 
@@ -136,16 +139,40 @@ class Player:
             then_s = following.due_s
         then_s *= scale
         if then_s <= at_s:
-            self._ahead = (following,) if following else ()
-            return None
+            self._join(step)
+            return self._catch_up(following or next(self._steps, _NO_END), at_s)
         self._step = following
         ledger.take(step)
+        return started + then_s if self._send_all(data, due_s, at_s) else None
+
+    def _catch_up(self, step: Step, at_s: float) -> float | None:
+        """Send what is joined with `step` and those behind it that have become due meanwhile, as where the server is late.
+
+        Returns as `_send_one` does.
+        """
+        scale = self._scale
+        for _ in range(_MOST_JOINED):
+            then_s = step.due_s * scale
+            if then_s > at_s:
+                self._step = step
+                is_sent = self._send_all(self._take_joined(), self._joined_due_s * scale, at_s)
+                return self._started + then_s if is_sent else None
+            if type(step) is not Write or step.alone or not 0 < len(step.data) <= SLICE_BYTES - self._size:
+                break
+            self._join(step)
+            step = next(self._steps, _NO_END)
+        self._step = step
+        return None
+
+    def _send_all(self, data: bytes, due_s: float, at_s: float) -> bool:
+        """Send what was taken of the plan; returns whether it is played with that."""
+        connection, ledger = self._connection, self._ledger
         ledger.note_write(due_s, at_s, len(data))
         if not connection.send(data) or connection.left:
             ledger.note_sent()
-            return None
+            return False
         ledger.note_played()
-        return started + then_s
+        return True
 
     def _advance(self) -> float | None:
         """Play what is due, as far as that goes without waiting.
@@ -215,12 +242,15 @@ class Player:
 
     def _send_joined(self, most: int) -> None:
         """Send up to `most` bytes of what is waiting, in one send call."""
-        data = self._joined[0] if len(self._joined) == 1 else b"".join(self._joined)
-        due_s = self._joined_due_s
-        # What is more than that is all of the last step.
+        data, due_s = self._take_joined(), self._joined_due_s
         data, rest = data[:most], data[most:]
-        self._joined, self._size, self._joined_due_s = [rest] if rest else [], len(rest), self._last_due_s
+        if rest:  # all of it is of the last step
+            self._joined, self._size, self._joined_due_s = [rest], len(rest), self._last_due_s
         self._send(data, due_s)
+
+    def _take_joined(self) -> bytes:
+        joined, self._joined, self._size = self._joined, [], 0
+        return joined[0] if len(joined) == 1 else b"".join(joined)
 
     def _send(self, data: bytes, due_s: float) -> None:
         connection, ledger, size = self._connection, self._ledger, len(data)
