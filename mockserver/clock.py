@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from mockserver.wheel import find_wheel
+from mockserver.wheel import do_nothing, find_wheel
 
 
 class Timer(Protocol):
@@ -100,10 +100,6 @@ class JumpClock:
 _SETTLING_ROUNDS = 4
 
 
-def _do_nothing() -> None:
-    pass
-
-
 class _JumpTimer:
     __slots__ = ("_clock", "callback", "waits")
 
@@ -116,4 +112,4 @@ class _JumpTimer:
         self._clock.set(self, when)
 
     def cancel(self) -> None:
-        self.waits, self.callback = False, _do_nothing
+        self.waits, self.callback = False, do_nothing

@@ -19,8 +19,6 @@ Tokenizer = Callable[[str], Sequence[str]]
 
 # Scripts written without spaces: one token a character, as GPT tokenizers come close to.
 _DENSE = "\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U0001f000-\U0010ffff"
-
-
 _PIECE = re.compile(
     rf"[{_DENSE}]"
     rf"|'(?:s|t|re|ve|m|ll|d)\b"

@@ -37,8 +37,8 @@ LONGEST_SLEEP_S = 3600.0
 """Longer waits by a loop's timer are made of several."""
 
 
-def _do_nothing() -> None:
-    pass
+def do_nothing() -> None:
+    """What a cancelled timer would call: what it would have called need not be kept until its tick."""
 
 
 class WheelTimer:
@@ -58,7 +58,7 @@ class WheelTimer:
     def cancel(self) -> None:
         """See to it that the callback is not called."""
         if self.waits:
-            self.waits, self.callback = False, _do_nothing  # what it would have called need not be kept until its tick
+            self.waits, self.callback = False, do_nothing
             self._wheel.forget()
 
 
