@@ -1,17 +1,14 @@
 """One line for each request: what was asked, which scenario answered and why, the status, how it ended."""
 
 from collections.abc import Callable
-from contextvars import ContextVar
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from mockserver.api import Service, make_app
 from mockserver.journal import MAX_EXCHANGES, Exchange, Journal
 
 WHY_CHARACTERS = 100
 """How much of the reason is shown where a scenario answered; where none did, the reasons are shown whole."""
-
-_current: ContextVar[Exchange | None] = ContextVar("_current", default=None)
 
 
 def describe_exchange(exchange: Exchange) -> str:
@@ -38,25 +35,6 @@ def make_noted_app(service: Service, note: Callable[[Exchange], None], keep: int
 
     The journal keeps the newest `keep` of them.
     """
-    service.journal = _TellingJournal(keep)
-    app = make_app(service)
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        _current.set(None)  # the task of a pipelined request begins with the context of the one before
-        try:
-            await app(scope, receive, send)
-        finally:
-            exchange = _current.get()
-            if exchange is not None:
-                note(exchange)
-
-    return answer
-
-
-class _TellingJournal(Journal):
-    """A journal that tells the task of a request which exchange is its own: each request runs in a context of its own."""
-
-    def open(self, received_at: float, method: str, path: str, headers: dict[str, str]) -> Exchange:
-        exchange = super().open(received_at, method, path, headers)
-        _current.set(exchange)
-        return exchange
+    service.journal = Journal(keep)
+    service.note = note
+    return make_app(service)

@@ -131,6 +131,11 @@ class Connection:
         # Before an answer begins, others may have something to say, as `100 Continue`.
         return self.sent > 0 or not self._transport.get_write_buffer_size()
 
+    def say(self, data: bytes) -> None:
+        """Send what stands in front of the answer and is no part of it, such as `100 Continue`."""
+        if not self.left and not self._transport.is_closing():
+            self._transport.write(data)
+
     def go_on(self) -> None:
         """Offer the kernel what it has not taken yet; to be called again when the transport has room."""
         self._offer()

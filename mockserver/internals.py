@@ -5,27 +5,16 @@ that has changed is told by name at start, not by some strange failure in the mi
 """
 
 import uvicorn
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from mockserver.errors import MockServerError
 
-# class -> the methods, and the attributes set by its __init__, that we use or override.
+# class -> the methods, and the attributes set by its __init__ or `load`, that we use or override.
 _INNER_NAMES: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    HttpToolsProtocol: (
-        ("connection_made", "connection_lost", "eof_received", "data_received", "on_header", "on_headers_complete", "on_body",
-         "on_message_complete", "on_response_complete", "resume_writing", "_unset_keepalive_if_required"),
-        ("parser", "pipeline", "cycle", "transport", "flow", "headers", "scope", "loop"),
-    ),
-    RequestResponseCycle: (
-        ("run_asgi", "receive"),
-        ("response_started", "response_complete", "disconnected", "message_event", "more_body"),
-    ),
-    FlowControl: (("pause_reading", "resume_reading", "resume_writing"), ()),
+    uvicorn.Config: (("load",), ("timeout_keep_alive", "loaded_app")),
     uvicorn.Server: (("_serve", "startup", "main_loop", "shutdown"), ("server_state",)),
     ServerState: ((), ("connections", "tasks")),
-}  # fmt: skip
+}
 
 
 def check_uvicorn() -> None:
@@ -33,7 +22,7 @@ def check_uvicorn() -> None:
     missing = [
         f"{kind.__name__}.{name}"
         for kind, (methods, attributes) in _INNER_NAMES.items()
-        for names, there in ((methods, dir(kind)), (attributes, kind.__init__.__code__.co_names))  # type: ignore[misc]
+        for names, there in ((methods, dir(kind)), (attributes, _assigned(kind)))
         for name in names
         if name not in there
     ]
@@ -42,3 +31,9 @@ def check_uvicorn() -> None:
             f"uvicorn {uvicorn.__version__} has changed inside: {', '.join(missing)} not found. "
             "Install a version of uvicorn that this release of openai-mockserver was tested with"
         )
+
+
+def _assigned(kind: type) -> set[str]:
+    """The names that the methods which make an object ready speak of."""
+    methods = (getattr(kind, name, None) for name in ("__init__", "load"))
+    return {name for method in methods if method is not None for name in method.__code__.co_names}

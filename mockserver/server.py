@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from mockserver.address import client_environment, server_url
 from mockserver.api import Service, Settings, make_app
-from mockserver.api.service import MAX_LATENESS_S, MakePlan
+from mockserver.api.endpoint import MakePlan
+from mockserver.api.service import MAX_LATENESS_S
 from mockserver.clock import Clock, RealClock
 from mockserver.errors import Problem, ScenarioError, UsageError
 from mockserver.ids import IdGenerator, make_id

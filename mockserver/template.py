@@ -214,8 +214,14 @@ class Templates:
         self._kept: dict[Hashable, Template | None] = {}
         self._seen: Hashable = None
 
-    def plan(self, key: Hashable, make_plan: Callable[[Terms], Plan], terms: Terms) -> Plan:
-        """The plan for `key`: from a template if it is asked for again, else made anew."""
+    def plan(
+        self,
+        key: Hashable,
+        make_plan: Callable[[Terms], Plan],
+        terms: Terms,
+        varies: Callable[[], bool] = lambda: False,
+    ) -> Plan:
+        """The plan for `key`: from a template if it is asked for again, else made anew, as always where more of it `varies`."""
         kept = self._kept
         if key in kept:
             template = kept[key]
@@ -224,7 +230,7 @@ class Templates:
         if key == self._seen:
             if len(kept) >= MAX_TEMPLATES:
                 kept.clear()
-            kept[key] = make_template(make_plan, terms)
+            kept[key] = None if varies() else make_template(make_plan, terms)
         self._seen = key
         return make_plan(terms)
 

@@ -1,34 +1,36 @@
-"""The protocol that lends its connection: uvicorn's httptools protocol, opened so that a plan can be played on its socket.
+"""The protocol that lends its connection: it stands where uvicorn has its own, so that a plan can be played on the socket.
 
-It rests on uvicorn's inner names, which `mockserver.internals` lists and checks. The rules:
+Its rules:
 
-- Each request gets its own `Connection`, told of EOF and of connection loss: uvicorn alone never tells a blocked or pipelined
-  request that its client is gone. FIN counts as leaving.
+- Each request gets its own `Connection`, told of EOF and of connection loss, also while it is blocked or waits for its turn.
+  FIN counts as leaving.
 - Reading never stops, or a client that leaves could not be noticed. What a client may send ahead of the answers is bounded by
   the limits of a head and of a body and by the number of pipelined requests.
 - Answers leave in the order of the requests, and nothing is ever written into an answer that is being played: what is not
   HTTP is refused when its turn comes.
 - Whatever ends its connection ends its own side first and reads on until the client does the same: closing at once would
   reset the connection and could destroy the answer. Everything else leaves the connection in order for the next request.
+- An answer begins as soon as what has come is read, in the same turn of the loop; a task is made of what has to wait.
 """
 
 import asyncio
 import logging
 import socket
 import struct
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
 
 import msgspec
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from starlette.types import Message, Scope
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from mockserver.connection import Connection, end_writing
+from mockserver.eager import begin
 from mockserver.errors import ConnectionNotLentError
 from mockserver.http import CORS_HEADERS, JSON_TYPE, render_head
+from mockserver.incoming import Incoming, NotHttpError, RequestReader
 
 log = logging.getLogger("mockserver")
 
@@ -37,20 +39,6 @@ EXTENSION = "mockserver.connection"
 
 MAX_PIPELINED = 256
 """Requests a client may send ahead of the answers."""
-
-MAX_HEAD_BYTES = 256 * 1024
-"""How long a request's line and headers may be, give or take `_HEAD_STEP_BYTES`."""
-
-MAX_URL_BYTES = 65_535
-"""How long a request's target may be: what the parser of URLs can count."""
-
-_HEAD_STEP_BYTES = 16 * 1024
-
-_OTHER_PROTOCOLS = {
-    b"\x16\x03": "This is TLS: the server speaks http://, not https://",
-    b"PRI * HTTP/2.0": "HTTP/2 is not spoken here, HTTP/1.1 is",
-}
-"""What clients begin with that take the server for another one, and what they are told."""
 
 LINGER_S = 2.0
 """How long a connection that we ended is read on, for its client to end it too."""
@@ -61,37 +49,46 @@ Meeting = Callable[[], Literal["close", "reset", "stall"] | None]
 """Says what becomes of a connection that has just been made, before any request is read; None: it is served."""
 
 
-class _OpenFlow(FlowControl):
-    """uvicorn's flow control, but reading never stops."""
+class LendingProtocol(asyncio.Protocol):
+    """One connection of a server: lends itself to the answer of each request in turn.
 
-    def pause_reading(self) -> None:
-        pass
-
-
-class LendingProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, lending its connection to every request."""
+    uvicorn makes it, with these arguments, and counts it in `server_state` while it lasts.
+    """
 
     max_body_bytes = 16 * 1024 * 1024
     """What the body of a request may have at most."""
 
     meet: Meeting = staticmethod(lambda: None)
 
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._app = config.loaded_app
+        self._keep_alive_s = config.timeout_keep_alive
+        self._server_state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self.lent: dict[Connection, Incoming] = {}
+        """What is being answered, and behind it what waits for its turn."""
+        self._is_answering = False
+        self._deaf = False
+        self._refusal: bytes | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._server_state.connections.add(self)  # type: ignore[arg-type]
+        self.transport = transport
         transport.set_write_buffer_limits(high=0)  # resume_writing then means: the kernel has taken everything
-        self.flow = _OpenFlow(transport)
         self.socket: socket.socket = transport.get_extra_info("socket")
         self.fd = self.socket.fileno()
         with suppress(OSError):  # asyncio does so only where the listening socket names its protocol
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.lent: dict[Connection, RequestResponseCycle] = {}
-        self._receiving: Connection | None = None
-        self._deaf = False
-        self._head_size = 0
-        self._ignored_upgrade: list[tuple[bytes, bytes]] = []
-        self._wrong: tuple[int, str] | None = None
-        self._refusal: bytes | None = None
-        self._lingering: asyncio.TimerHandle | None = None
+        self._reader = RequestReader(self._lend, _describe_ends(transport))
         if fate := self.meet():
             self._shun(fate)
 
@@ -108,137 +105,77 @@ class LendingProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         try:
-            while data:
-                data = self._feed(data)
-        except HttpParserError as error:
-            other = (told for opening, told in _OTHER_PROTOCOLS.items() if data.startswith(opening))
-            status, message = self._wrong or (400, next(other, f"Invalid HTTP request: {error}"))
-            self._refuse(status, message)
+            self._reader.feed(data)
+        except NotHttpError as error:
+            self._refuse(error.status, error.message)
+        self._answer_next()
 
-    def _feed(self, data: bytes) -> bytes:
-        """Let the parser read some of `data`; returns what is to be read after it."""
-        rest = b""
-        if self._receiving is None:
-            data, rest = data[:_HEAD_STEP_BYTES], data[_HEAD_STEP_BYTES:]
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD_BYTES:
-                raise self._wrong_head(431, f"The head of the request is longer than {MAX_HEAD_BYTES} bytes")
-        try:
-            self.parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            # RFC 9110 7.8: "A server MAY ignore a received Upgrade header field if it wishes to continue using the current
-            # protocol on that connection." The parser cannot, it skips the body: so another one reads the request again,
-            # without that field. Java's HttpClient sends `Upgrade: h2c` with its first request.
-            [end_of_head] = upgrade.args
-            request = self._render_request_without_upgrade()
-            self.parser = HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
-            return request + data[end_of_head:] + rest
-        return rest
-
-    def _render_request_without_upgrade(self) -> bytes:
-        self._ignored_upgrade = [header for header in self.headers if header[0] == b"upgrade"]
-        others = (b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
-        version = self.parser.get_http_version().encode()
-        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, b"".join(others))
-
-    def on_headers_complete(self) -> None:
-        self._head_size = 0
-        if self.parser.get_http_version() not in ("1.0", "1.1"):
-            raise self._wrong_head(505, f"HTTP/{self.parser.get_http_version()} is not spoken here, HTTP/1.1 is")
-        if len(self.url) > MAX_URL_BYTES:
-            raise self._wrong_head(414, f"The target of the request is longer than {MAX_URL_BYTES} bytes")
-        if self.parser.get_method() == b"CONNECT":
-            raise self._wrong_head(405, "Not allowed to CONNECT: this is no proxy")
-        if len(self.pipeline) >= MAX_PIPELINED:
-            raise self._wrong_head(503, f"More than {MAX_PIPELINED} requests were sent ahead of their answers")
-        if self.parser.should_upgrade():
-            return
-        self.headers += self._ignored_upgrade
-        self._ignored_upgrade = []
-        keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
-        connection = Connection(self, _content_length(self.headers), keep_alive)
-        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+    def _lend(self, scope: Scope, declared: int, keep_alive: bool, expects_continue: bool) -> Incoming:
+        if len(self.lent) > MAX_PIPELINED:
+            raise NotHttpError(503, f"More than {MAX_PIPELINED} requests were sent ahead of their answers")
+        connection = Connection(self, declared, keep_alive)
         scope["extensions"] = {EXTENSION: connection}
-        super().on_headers_complete()
-        self.lent[connection] = self.cycle
-        self._receiving = connection
-
-    def _wrong_head(self, status: int, message: str) -> HttpParserError:
-        self._wrong = (status, message)
-        return HttpParserError(message)
-
-    def on_body(self, body: bytes) -> None:
-        connection = self._receiving
-        assert connection is not None, "a body comes after its head"
-        connection.received += len(body)
-        if connection.body_over_limit:  # read on all the same, or closing would destroy the answer
-            self.cycle.message_event.set()
-        else:
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        if not self.parser.should_upgrade():
-            if self._receiving is not None and not self.pipeline:
-                self._receiving.read_at = time.monotonic()  # the task that answers may have to wait for others
-            self._receiving = None
-            super().on_message_complete()
+        incoming = self.lent[connection] = Incoming(scope, connection, expects_continue)
+        return incoming
 
     def _refuse(self, status: int, message: str) -> None:
         """Read no further; answer what cannot be understood when everything before it is answered."""
         log.warning("a request that is not HTTP as it should be, answered with %d: %s", status, message)
         self._deaf = True
-        if self._receiving is None:
+        incoming = self._reader.incoming
+        if incoming is None:
             self._refusal = _render_refusal(status, message)
-            if not self.lent:
-                self._send_refusal(self._refusal)
-        elif cycle := self.lent.get(self._receiving):
-            self._receiving.malformed = message
-            self._receiving.keep_alive = cycle.more_body = False
-            cycle.message_event.set()
+            self._send_refusal()
+        elif incoming.connection in self.lent:
+            incoming.connection.keep_alive = False
+            incoming.end(malformed=message)
         else:  # answered already, before its body was complete
             self.linger()
 
-    def _send_refusal(self, refusal: bytes) -> None:
-        self.transport.write(refusal)
-        self.linger()
+    def _send_refusal(self) -> None:
+        if self._refusal is not None and not self.lent:
+            self.transport.write(self._refusal)
+            self.linger()
 
-    # How the client leaves
+    # The answers
 
-    def eof_received(self) -> None:
-        for connection in self.lent:
-            connection.leave("FIN")
+    def _answer_next(self) -> None:
+        """Begin the answer to the first request that waits, unless one is being answered."""
+        if not self.lent or self._is_answering or self.transport.is_closing():
+            return
+        self._is_answering = True
+        task = begin(self._answer(next(iter(self.lent.values()))), self._loop)
+        if task is not None:
+            self._server_state.tasks.add(task)
+            task.add_done_callback(self._server_state.tasks.discard)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        for connection, cycle in self.lent.items():
-            connection.leave("FIN" if exc is None else "RST")
-            cycle.disconnected = True
-            cycle.message_event.set()
-        self.lent.clear()
-        self.pipeline.clear()
-        if self._lingering is not None:
-            self._lingering.cancel()
-        self._unset_keepalive_if_required()
-        super().connection_lost(exc)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        for connection in list(self.lent):
-            connection.go_on()
-
-    # What becomes of the connection
+    async def _answer(self, incoming: Incoming) -> None:
+        try:
+            await self._app(incoming.scope, incoming.receive, _send_nothing)
+        except Exception:
+            log.exception("%s: a bug in the mock server: its connection is closed", incoming.scope["path"])
+        finally:
+            incoming.connection.drop()  # what was to be answered is, and given back
 
     def answered(self, connection: Connection, close: bool) -> None:
         """Close the connection, or go on with the next request, as the answer to the one before is complete."""
         self._take_back(connection)
         if close:
             self.linger()
-            return
-        self.on_response_complete()
-        if self._refusal is not None and not self.lent:
-            self._send_refusal(self._refusal)
+        elif self.lent:
+            self._loop.call_soon(self._go_on)
+        elif self._refusal is not None:
+            self._send_refusal()
+        elif not self.transport.is_closing():
+            self._note_idle()
+
+    def _go_on(self) -> None:
+        """Begin the answer to a request that had to wait: from now on the time counts."""
+        for connection in list(self.lent)[:1]:
+            connection.read_at = None
+        self._answer_next()
 
     def give_up(self, connection: Connection, reset: bool) -> None:
         """Close the connection at once, with RST if `reset`, though its answer is not complete."""
@@ -248,16 +185,51 @@ class LendingProtocol(HttpToolsProtocol):
         else:
             self.transport.abort()
 
+    def _take_back(self, connection: Connection) -> None:
+        self._is_answering = False
+        self.lent.pop(connection, None)
+
+    # How the client leaves
+
+    def eof_received(self) -> None:
+        for connection in self.lent:
+            connection.leave("FIN")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server_state.connections.discard(self)
+        for connection in self.lent:
+            connection.leave("FIN" if exc is None else "RST")
+        self.lent.clear()
+        for timer in (self._lingering, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
+
+    def resume_writing(self) -> None:
+        for connection in list(self.lent):
+            connection.go_on()
+
+    # What becomes of the connection
+
+    def _note_idle(self) -> None:
+        self._idle_since = self._loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self._loop.call_later(self._keep_alive_s, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        """Close a connection that has been idle for long enough. One timer for all its requests looks, not one for each."""
+        now = self._loop.time()
+        left_s = self._keep_alive_s if self._idle_since is None else self._idle_since + self._keep_alive_s - now
+        if left_s <= 0:
+            self.transport.close()
+        else:
+            self._idle_timer = self._loop.call_later(left_s, self._close_if_idle)
+
     def _reset(self) -> None:
         if not self.transport.is_closing():
             # close(2) of a socket that lingers for no time sends RST instead of FIN.
             with suppress(OSError):
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
-
-    def _take_back(self, connection: Connection) -> None:
-        if cycle := self.lent.pop(connection, None):
-            cycle.response_started = cycle.response_complete = True
 
     def linger(self) -> None:
         """End our side, and throw away what still comes until the client ends its own, or until `LINGER_S` have passed.
@@ -268,7 +240,7 @@ class LendingProtocol(HttpToolsProtocol):
         self._deaf = True
         if not self.transport.is_closing():
             end_writing(self.transport)
-            self._lingering = self.loop.call_later(LINGER_S, self.transport.abort)
+            self._lingering = self._loop.call_later(LINGER_S, self.transport.abort)
 
     def stop(self) -> None:
         """Close the connection at once, whatever is being played."""
@@ -277,9 +249,15 @@ class LendingProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-def _content_length(headers: list[tuple[bytes, bytes]]) -> int:
-    """The size that a head declares for its body; the parser has seen to it that it is a number."""
-    return max((int(value) for name, value in headers if name == b"content-length"), default=0)
+def _describe_ends(transport: asyncio.Transport) -> Scope:
+    """What ASGI's scope says of who speaks with whom."""
+    ends = {"server": "sockname", "client": "peername"}
+    known = {end: transport.get_extra_info(name) for end, name in ends.items()}
+    return {"scheme": "http", "root_path": "", **{end: tuple(name[:2]) for end, name in known.items() if name}}
+
+
+async def _send_nothing(message: Message) -> None:
+    raise ConnectionNotLentError(f"answers are played on the lent connection; ASGI's send is not there for {message}")
 
 
 def _render_refusal(status: int, message: str) -> bytes:

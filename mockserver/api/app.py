@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver.api import catalog
 from mockserver.api.chat import plan_chat
+from mockserver.api.endpoint import Endpoint, MakePlan
 from mockserver.api.metrics import plan_metrics
-from mockserver.api.service import Endpoint, MakePlan, Service
+from mockserver.api.service import Service
 
 
 class _ByMethod:

@@ -1,34 +1,26 @@
-"""What all endpoints share: the scenarios, the memory, the journal, the clock, and the way of one request through them."""
+"""What all endpoints share: the scenarios, the memory, the journal, the clock."""
 
-import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import Literal
 
 from msgspec import Struct
-from starlette.types import Receive, Scope, Send
 
 from mockserver.clock import Clock, RealClock
-from mockserver.connection import Connection
-from mockserver.errors import RequestError
 from mockserver.ids import IdGenerator, make_id
 from mockserver.journal import Exchange, Journal
 from mockserver.limits import tell_limits
 from mockserver.matching import Scenarios
 from mockserver.meter import Meter
-from mockserver.plan import Plan, Terms, plan_refusal, plan_turn
-from mockserver.playback import Playback
-from mockserver.player import Player
+from mockserver.plan import Plan, Terms, plan_turn
 from mockserver.request import ChatRequest
 from mockserver.scenario import Scenario, Turn
 from mockserver.state import State
-from mockserver.steps import Write
 from mockserver.template import Templates, varies_with_ordinal
 from mockserver.tokens import Tokenizer, count_prompt_tokens, split_text
-from mockserver.transport import borrow
 
 log = logging.getLogger("mockserver")
 
@@ -89,6 +81,8 @@ class Service:
         self.state.expect(scenarios)
         self.journal = Journal()
         self.meter = Meter(settings.clock, settings.max_lateness_s)
+        self.note: Callable[[Exchange], None] | None = None
+        """Called with each exchange of the journal that has ended."""
 
     @property
     def scenarios(self) -> Scenarios:
@@ -106,10 +100,11 @@ class Service:
 
     def plan(self, turn: Turn, request: ChatRequest, asked: Asked, terms: Terms, repeats: bool) -> Plan:
         """The plan of a turn; kept as a template where the turn `repeats` and only ids and the time would differ."""
-        if not repeats or terms.headers or varies_with_ordinal(turn):
-            return plan_turn(turn, request, terms)
+        make_plan = partial(plan_turn, turn, request)
+        if not repeats or terms.headers:
+            return make_plan(terms)
         key = (asked.exchange.scenario, asked.body, request.model, terms.http_version, terms.keep_alive)
-        return self.templates.plan(key, lambda own: plan_turn(turn, request, own), terms)
+        return self.templates.plan(key, make_plan, terms, partial(varies_with_ordinal, turn))
 
     def meet(self) -> Literal["close", "reset", "stall"] | None:
         """What becomes of a connection that has just been made; None: it is served.
@@ -159,108 +154,3 @@ def _fingerprint(asked: Asked) -> str:
     """What tells requests apart: all they ask for, but not whether the answer is to be streamed, for it is the same one."""
     chat = asked.exchange.chat
     return blake2b(asked.body, digest_size=8).hexdigest() if chat is None else chat.fingerprint
-
-
-MakePlan = Callable[[Service, Asked, Scope], Plan]
-"""What an endpoint is: it makes the plan of an answer, or raises `RequestError`."""
-
-
-class Endpoint:
-    """An ASGI app that answers every request with a plan, and enters both into the journal."""
-
-    def __init__(self, service: Service, make_plan: MakePlan, in_journal: bool = True) -> None:
-        self._service = service
-        self._make_plan = make_plan
-        self._in_journal = in_journal
-        self._journal = service.journal if in_journal else Journal(keep=1)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = self._service
-        connection = borrow(scope)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        clock = service.settings.clock
-        exchange = self._journal.open(clock.wall(), scope["method"], scope["path"], headers)
-        try:
-            body = await _read_body(receive, connection)
-        except asyncio.CancelledError:
-            body = None
-        if body is None:
-            connection.drop()
-            exchange.ended = connection.ending
-            service.meter.ended[exchange.ended] += 1
-            return
-        # Other clocks may have jumped since, or tell another time.
-        read_at = connection.read_at if clock.now is time.monotonic else None
-        started = clock.now() if read_at is None else read_at
-        self._journal.keep_body(exchange, body)
-        asked = Asked(
-            scope["method"], scope["path"], headers, body, exchange, scope["http_version"], connection.keep_alive
-        )
-        plan = self._plan(asked, scope, connection)
-        exchange.status = plan.status
-        exchange.plan = plan
-        meter = service.meter if self._in_journal else None
-        scale = service.settings.time_scale
-        playback = Playback(
-            plan.in_short(), exchange, lambda connection: Player(connection, exchange, clock, started, scale, meter)
-        )
-        is_stream = meter is not None and plan.stream is not None
-        service.meter.streams_open += is_stream
-        try:
-            await playback(scope, receive, send)
-        finally:
-            service.meter.streams_open -= is_stream
-            if meter is not None:
-                meter.ended[exchange.ended or "failed"] += 1
-
-    def _plan(self, asked: Asked, scope: Scope, connection: Connection) -> Plan:
-        service = self._service
-        try:
-            _check_body(connection)
-            plan = self._make_plan(service, asked, scope)
-        except RequestError as error:
-            asked.exchange.why = asked.exchange.why or _reason(error)
-            log.info("%s %s -> %d: %s", asked.method, asked.path, error.status, error.message)
-            plan = plan_refusal(error, service.terms(asked))
-        except Exception:
-            log.exception("%s %s: a bug in the mock server", asked.method, asked.path)
-            bug = RequestError("The mock server has a bug: its log has the traceback.", status=500)
-            plan = plan_refusal(bug, service.terms(asked))
-        if asked.method == "HEAD":
-            # RFC 9110 9.3.2: "The HEAD method is identical to GET except that the server MUST NOT send content".
-            return Plan(plan.status, lambda: (step for step in plan if not isinstance(step, Write)))
-        return plan
-
-
-def _reason(error: RequestError) -> str:
-    """Why a request is refused, for the journal: what the client is told, without its hint, and what is behind it."""
-    said, cause = error.message.partition(" (HINT: ")[0], error.__cause__
-    return f"{said} {type(cause).__name__}: {cause}" if cause else said
-
-
-def _check_body(connection: Connection) -> None:
-    """Raise what the real API answers to a body that is not HTTP or that is too large."""
-    if connection.malformed is not None:
-        raise RequestError(connection.malformed)
-    if connection.body_over_limit:
-        raise RequestError(
-            f"Maximum content size limit ({connection.max_body_bytes}) exceeded ({connection.body_size} bytes read)",
-            status=413,
-            type="server_error",
-        )
-
-
-async def _read_body(receive: Receive, connection: Connection) -> bytes | None:
-    """The whole body of a request, or None if the client left before it was sent.
-
-    Of a body that is refused only the beginning, as soon as that is clear: the answer must not wait for the rest.
-    """
-    parts = []
-    more = not connection.body_over_limit  # else not even `100 Continue` is due
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message["body"])
-        more = message["more_body"] and not connection.body_over_limit
-    return b"".join(parts) if len(parts) != 1 else parts[0]

@@ -21,7 +21,8 @@ import msgspec
 from starlette.types import Scope
 
 from mockserver.api.chat import check_method
-from mockserver.api.service import Asked, MakePlan, Service
+from mockserver.api.endpoint import MakePlan
+from mockserver.api.service import Asked, Service
 from mockserver.conformance.adhoc import make_case
 from mockserver.conformance.case import Case, explain_skip
 from mockserver.conformance.consumer import Hello, Report, read_hello

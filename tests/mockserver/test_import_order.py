@@ -23,8 +23,8 @@ ORDER = """
     loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
     limits state matching stream message molds plain plan template strikes outcome
     lint.finding lint.message lint.chunks lint
-    timerfd wheel clock meter journal internals connection transport ledger player playback recording
-    api.service api.chat api.catalog api.metrics api.app api
+    timerfd wheel clock meter journal internals connection eager incoming transport ledger player playback recording
+    api.service api.endpoint api.chat api.catalog api.metrics api.app api
     access loop address server
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies
     conformance.case conformance.consumer conformance.arguments conformance.verdict conformance.result conformance.run conformance.mark conformance.baseline

@@ -8,16 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.responses import Response
 
 from mockserver.clock import JumpClock
-from mockserver.errors import ConnectionNotLentError
 from mockserver.journal import Exchange
-from mockserver.playback import Playback
+from mockserver.playback import play_back
 from mockserver.player import Player
 from mockserver.sse import SLICE_BYTES
 from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write
-from mockserver.transport import EXTENSION
 from tests.mockserver.wire import Wire, new_exchange
 
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -436,25 +433,19 @@ def test_a_client_that_left_before_the_plan_begins_gets_nothing() -> None:
     assert len(rendered) == 1, "what nobody gets is not rendered"
 
 
-# The response
+# The task that plays
 
 
 def respond(
     plan: Iterable[Step], act: Callable[["asyncio.Task[None]", Wire], None] | None = None
 ) -> tuple[Wire, Exchange]:
-    """Play a plan as a Starlette response; `act` gets its task when it waits."""
+    """Play a plan as the answer to a request; `act` gets its task when it waits."""
 
     async def run() -> tuple[Wire, Exchange]:
         clock = JumpClock()
         wire, exchange = Wire(clock), new_exchange()
-        response = Playback(plan, exchange, lambda connection: Player(connection, exchange, clock, clock.now()))
-        assert isinstance(response, Response)
-
-        async def never() -> None:
-            raise AssertionError("a plan is played past ASGI's channels")
-
-        scope = {"type": "http", "extensions": {EXTENSION: wire.connection}}
-        task = asyncio.create_task(response(scope, never, never))  # type: ignore[arg-type]
+        player = Player(wire.connection, exchange, clock, clock.now())
+        task = asyncio.create_task(play_back(plan, player, exchange))
         if act is not None:
             for _ in range(20):
                 await asyncio.sleep(0)
@@ -466,7 +457,7 @@ def respond(
     return asyncio.run(run())
 
 
-def test_the_response_plays_on_the_lent_connection() -> None:
+def test_the_answer_is_played_on_the_lent_connection() -> None:
     wire, exchange = respond([Head(0.0, HEAD), Write(0.5, b"a"), End(0.5)])
     assert bytes(wire.taken) == HEAD + b"a"
     assert exchange.ended == "complete"
@@ -477,19 +468,18 @@ def cancel(task: "asyncio.Task[None]") -> None:
 
 
 @pytest.mark.parametrize("last", [Hold(1.0), HalfClose(1.0)])
-def test_the_response_returns_quietly_when_it_is_cancelled(last: Step) -> None:
+def test_the_answer_ends_quietly_when_it_is_cancelled(last: Step) -> None:
     wire, exchange = respond([Head(0.0, HEAD), last], lambda task, _: cancel(task))
     assert exchange.ended == "stopped"
     assert wire.ending == "dropped"
 
 
-def test_the_response_returns_quietly_when_it_is_cancelled_while_the_client_does_not_read() -> None:
+def test_the_answer_ends_quietly_when_it_is_cancelled_while_the_client_does_not_read() -> None:
     async def run() -> Exchange:
         clock = JumpClock()
         wire, exchange = Wire(clock, room=1), new_exchange()
-        scope = {"type": "http", "extensions": {EXTENSION: wire.connection}}
-        response = Playback([Write(0.0, b"abc"), End(0.0)], exchange, lambda lent: Player(lent, exchange, clock, 0.0))
-        task = asyncio.create_task(response(scope, None, None))  # type: ignore[arg-type]
+        player = Player(wire.connection, exchange, clock, 0.0)
+        task = asyncio.create_task(play_back([Write(0.0, b"abc"), End(0.0)], player, exchange))
         await asyncio.sleep(0)
         assert wire.connection.waits_for_client
         task.cancel()
@@ -513,12 +503,6 @@ def test_a_plan_that_cannot_be_rendered_to_its_end_is_cut_and_told_in_the_log(ca
     assert wire.ending == "dropped"
     assert bytes(wire.taken) == HEAD
     assert "in the middle" in caplog.text
-
-
-def test_without_a_lent_connection_there_is_one_clear_error() -> None:
-    response = Playback([End(0.0)], new_exchange(), lambda _: pytest.fail("a player is made"))
-    with pytest.raises(ConnectionNotLentError, match="no connection was lent"):
-        asyncio.run(response({"type": "http"}, None, None))  # type: ignore[arg-type]
 
 
 def test_a_clock_whose_timers_cannot_be_set_again_ends_the_stream_and_says_so() -> None:

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from mockserver import connection as connection_module
+from mockserver import incoming, transport
 from mockserver import loop as loop_module
-from mockserver import transport
 from mockserver.api import Service, Settings, make_app
 from mockserver.clock import Clock, JumpClock, RealClock
 from mockserver.connection import Connection
@@ -414,10 +414,10 @@ def test_an_idle_connection_that_is_reset_leaves_no_timer_behind(stage: Stage) -
     client = RawClient(stage.url)
     assert client.ask(b"").body == b"ok"
     [protocol] = stage.protocols
-    wait_until(lambda: protocol.timeout_keep_alive_task is not None)
+    wait_until(lambda: protocol._idle_timer is not None)
     client.reset()
     wait_until(lambda: not stage.protocols)
-    wait_until(lambda: protocol.timeout_keep_alive_task is None)
+    wait_until(lambda: protocol._idle_timer is not None and protocol._idle_timer.cancelled())
 
 
 # What is said about it
@@ -497,10 +497,66 @@ def test_a_request_is_read_when_its_last_byte_is_and_one_that_waits_for_its_turn
 def test_an_answers_clock_starts_when_the_request_was_read_unless_that_clock_may_have_jumped_since(
     clock: Clock, late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "time", SimpleNamespace(monotonic=lambda: time.monotonic() - 0.5))
+    monkeypatch.setattr(incoming, "time", SimpleNamespace(monotonic=lambda: time.monotonic() - 0.5))
     with MockServer(clock=clock) as server:
         with RawClient(server.url) as client:
             assert client.ask(b'{"model": "m", "messages": [{"role": "user", "content": "Hi"}]}').status == 200
         [exchange] = server.requests
         assert (exchange.late_s >= 0.5) == late
         assert (exchange.late_s == 0.0) == (not late)
+
+
+# How long an idle connection is kept
+
+
+class _Loop:
+    """A loop whose time the test tells, and which keeps what is to be called and when."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> SimpleNamespace:
+        self.timers.append((self.now + delay_s, callback))
+        return SimpleNamespace(cancel=lambda: None)
+
+    def pass_to_timer(self) -> None:
+        [(self.now, callback)], self.timers = self.timers, []
+        callback()
+
+
+async def _answer_at_once(scope: Scope, receive: Receive, send: Send) -> None:
+    borrow(scope).finish(close=False)
+
+
+def test_an_idle_connection_is_closed_after_its_time_and_each_request_begins_it_anew() -> None:
+    loop, closed, (ours, theirs) = _Loop(), list[float](), socket.socketpair()
+    config = SimpleNamespace(loaded_app=_answer_at_once, timeout_keep_alive=10)
+    wire = SimpleNamespace(
+        get_extra_info={"socket": ours}.get,
+        set_write_buffer_limits=lambda high: None,
+        is_closing=lambda: bool(closed),
+        close=lambda: closed.append(loop.now),
+    )
+    with ours, theirs:
+        state = SimpleNamespace(connections=set(), tasks=set())
+        protocol = LendingProtocol(config, state, {}, loop)  # type: ignore[arg-type]
+        protocol.connection_made(wire)  # type: ignore[arg-type]
+        assert loop.timers == [], "who has not asked yet may take all the time there is"
+        protocol.data_received(render_request(b""))
+        loop.now = 4.0
+        protocol.data_received(render_request(b""))
+        loop.pass_to_timer()
+        assert (loop.now, closed) == (10.0, [])
+        loop.now = 13.0
+        protocol.data_received(b"POST ")
+        loop.pass_to_timer()
+        assert (loop.now, closed) == (14.0, []), "a request has begun"
+        protocol.data_received(render_request(b"").removeprefix(b"POST "))
+        loop.now = 20.0
+        loop.pass_to_timer()
+        assert (loop.now, closed) == (24.0, [24.0])
+        assert loop.timers == []

@@ -1,0 +1,216 @@
+"""What comes in: requests, read off a connection by httptools' parser and handed on as ASGI has them."""
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
+from starlette.types import Message, Scope
+
+from mockserver.connection import Connection
+
+MAX_HEAD_BYTES = 256 * 1024
+"""How long a request's line and headers may be, give or take `_HEAD_STEP_BYTES`."""
+
+MAX_URL_BYTES = 65_535
+"""How long a request's target may be: what the parser of URLs can count."""
+
+_HEAD_STEP_BYTES = 16 * 1024
+
+_OTHER_PROTOCOLS = {
+    b"\x16\x03": "This is TLS: the server speaks http://, not https://",
+    b"PRI * HTTP/2.0": "HTTP/2 is not spoken here, HTTP/1.1 is",
+}
+"""What clients begin with that take the server for another one, and what they are told."""
+
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class NotHttpError(Exception):
+    """What a client sends is no request that is served: the status to answer with, and why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Incoming:
+    """One request: its head is ASGI's `scope`, its body is told by `receive`. Whatever comes wakes the connection's waiter."""
+
+    __slots__ = ("_expects_continue", "_is_told", "_parts", "connection", "is_complete", "scope")
+
+    def __init__(self, scope: Scope, connection: Connection, expects_continue: bool) -> None:
+        self.scope = scope
+        self.connection = connection
+        self.is_complete = False
+        self._expects_continue = expects_continue
+        self._is_told = False
+        self._parts: list[bytes] = []
+
+    def add(self, part: bytes) -> None:
+        """Some more of the body was read. What is over the limit is thrown away: unread, it would destroy the answer."""
+        connection = self.connection
+        connection.received += len(part)
+        if not connection.body_over_limit:
+            self._parts.append(part)
+        connection.wake()
+
+    def end(self, malformed: str | None = None) -> None:
+        """No more is read of it: it is complete, or `malformed`."""
+        connection = self.connection
+        connection.malformed = malformed
+        connection.read_at = time.monotonic()
+        self.is_complete = True
+        connection.wake()
+
+    async def receive(self) -> Message:
+        """ASGI's `receive`: what was read of the body since the last call, waiting for it if that is nothing."""
+        connection = self.connection
+        if self._expects_continue:
+            self._expects_continue = False
+            connection.say(_CONTINUE)
+        while not self._has_news and not connection.left:
+            await connection.woken()
+        if connection.left:
+            return {"type": "http.disconnect"}
+        body, self._parts, self._is_told = b"".join(self._parts), [], self.is_complete
+        return {"type": "http.request", "body": body, "more_body": not self.is_complete}
+
+    @property
+    def _has_news(self) -> bool:
+        return not self._is_told and (self.is_complete or bool(self._parts) or self.connection.body_over_limit)
+
+
+Lend = Callable[[Scope, int, bool, bool], Incoming]
+"""Takes the head of a request, the size that it declares for its body, whether the connection may be kept, and whether
+`100 Continue` is waited for; returns the request that the body belongs to."""
+
+
+class RequestReader:
+    """Reads the requests of one connection; `lend` is called with the head of each, `address` says who speaks with whom."""
+
+    def __init__(self, lend: Lend, address: Scope) -> None:
+        self._lend = lend
+        self._address = address
+        self._parser = self._make_parser()
+        self._head_size = 0
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._ignored_upgrade: list[tuple[bytes, bytes]] = []
+        self.incoming: Incoming | None = None
+        """The request whose body is being read."""
+
+    def _make_parser(self) -> HttpRequestParser:
+        parser = HttpRequestParser(self)
+        # Requests that follow one with `Connection: close` are read and refused in their turn, not taken for nonsense.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
+
+    def feed(self, data: bytes) -> None:
+        """Read some bytes. Raises `NotHttpError`, after which nothing more can be read."""
+        try:
+            while data:
+                data = self._feed(data)
+        except HttpParserError as error:
+            if isinstance(error.__context__, NotHttpError):  # raised while the parser called
+                raise error.__context__ from None
+            other = (told for opening, told in _OTHER_PROTOCOLS.items() if data.startswith(opening))
+            raise NotHttpError(400, next(other, f"Invalid HTTP request: {error}")) from error
+
+    def _feed(self, data: bytes) -> bytes:
+        """Let the parser read some of `data`; returns what is to be read after it."""
+        rest = b""
+        if self.incoming is None:
+            data, rest = data[:_HEAD_STEP_BYTES], data[_HEAD_STEP_BYTES:]
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD_BYTES:
+                raise NotHttpError(431, f"The head of the request is longer than {MAX_HEAD_BYTES} bytes")
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            # RFC 9110 7.8: "A server MAY ignore a received Upgrade header field if it wishes to continue using the current
+            # protocol on that connection." The parser cannot, it skips the body: so another one reads the request again,
+            # without that field. Java's HttpClient sends `Upgrade: h2c` with its first request.
+            [end_of_head] = upgrade.args
+            request = self._render_request_without_upgrade()
+            self._parser = self._make_parser()
+            return request + data[end_of_head:] + rest
+        return rest
+
+    def _render_request_without_upgrade(self) -> bytes:
+        self._ignored_upgrade = [header for header in self._headers if header[0] == b"upgrade"]
+        others = (b"%b: %b\r\n" % header for header in self._headers if header[0] != b"upgrade")
+        version = self._parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self._parser.get_method(), self._url, version, b"".join(others))
+
+    # What the parser calls
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self._head_size = 0
+        parser, url = self._parser, self._url
+        version, method = parser.get_http_version(), parser.get_method()
+        _check_head(version, method, url)
+        if parser.should_upgrade():
+            return
+        self._headers += self._ignored_upgrade
+        self._ignored_upgrade = []
+        path, raw_path, query = _split_target(url)
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "method": method.decode("ascii"),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self._headers,
+            **self._address,
+        }
+        declared, expects_continue = 0, False
+        for name, value in self._headers:
+            if name == b"content-length":
+                declared = max(declared, int(value))  # the parser has seen to it that it is a number
+            elif name == b"expect":
+                expects_continue = value.lower() == b"100-continue"
+        keep_alive = version == "1.1" and parser.should_keep_alive()
+        self.incoming = self._lend(scope, declared, keep_alive, expects_continue)
+
+    def on_body(self, body: bytes) -> None:
+        assert self.incoming is not None, "a body comes after its head"
+        self.incoming.add(body)
+
+    def on_message_complete(self) -> None:
+        if self.incoming is not None:  # None: the parser skips the body of an upgrade
+            self.incoming.end()
+            self.incoming = None
+
+
+def _check_head(version: str, method: bytes, url: bytes) -> None:
+    if version not in ("1.0", "1.1"):
+        raise NotHttpError(505, f"HTTP/{version} is not spoken here, HTTP/1.1 is")
+    if len(url) > MAX_URL_BYTES:
+        raise NotHttpError(414, f"The target of the request is longer than {MAX_URL_BYTES} bytes")
+    if method == b"CONNECT":
+        raise NotHttpError(405, "Not allowed to CONNECT: this is no proxy")
+
+
+@lru_cache(64)
+def _split_target(url: bytes) -> tuple[str, bytes, bytes]:
+    """The path of a request's target as text and as it came, and its query."""
+    parsed: Any = parse_url(url)
+    path: str = parsed.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
