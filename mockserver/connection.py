@@ -47,18 +47,20 @@ class Connection:
     `left` is None while the client is there, else how it left: `FIN`, `RST`, or `stopped` (by this server). `sent` counts the
     bytes of the answer that the kernel took, `received` those of the request's body. `keep_alive` says whether the request
     allows another one after it, `malformed` what is wrong if its body is not HTTP. `read_at` is the real clock's time when the
-    whole request had been read, None where it waited then for an answer before its own.
+    whole request had been read, None where it waited then for an answer before its own. `max_body_bytes` is the limit of a
+    request's body.
     """
 
     __slots__ = (
         "_acknowledged", "_fd", "_lender", "_offered", "_rest", "_returned", "_transport", "_waiter", "declared", "keep_alive", "left",
-        "malformed", "read_at", "received", "sent",
+        "malformed", "max_body_bytes", "read_at", "received", "sent",
     )  # fmt: skip
 
     def __init__(self, lender: Lender, declared: int = 0, keep_alive: bool = True) -> None:
         self._lender = lender
         self._fd = lender.fd
         self._transport = lender.transport
+        self.max_body_bytes = lender.max_body_bytes
         self._rest: bytes | memoryview = b""
         self._offered = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -73,11 +75,6 @@ class Connection:
         self.read_at: float | None = None
 
     @property
-    def max_body_bytes(self) -> int:
-        """The limit of a request's body."""
-        return self._lender.max_body_bytes
-
-    @property
     def body_size(self) -> int:
         """The size of the request's body as far as it is known: as declared by its head, or as read so far."""
         return max(self.declared, self.received)
@@ -85,7 +82,8 @@ class Connection:
     @property
     def body_over_limit(self) -> bool:
         """Whether the request's body is larger than allowed; what is over the limit is read and thrown away."""
-        return self.body_size > self.max_body_bytes
+        most = self.max_body_bytes
+        return self.received > most or self.declared > most
 
     def send(self, data: bytes) -> bool:
         """Hand `data` to the kernel in one send call; what it does not take goes on by itself, see `drained`.

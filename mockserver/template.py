@@ -32,17 +32,18 @@ MAX_BYTES = 256 * 1024
 class Template:
     """The steps of a plan, their bytes in parts between the gaps."""
 
-    __slots__ = ("_gaps", "_plan", "_rows")
+    __slots__ = ("_gaps", "_plan", "_rows", "_sizes")
 
     def __init__(self, plan: Plan, gaps: list["_Gap"], rows: list["_Row"]) -> None:
         self._plan = plan
         self._gaps = gaps
+        self._sizes = [len(gap.mark) for gap in gaps]
         self._rows = rows
 
     def fill(self, make_plan: Callable[[Terms], Plan], terms: Terms) -> Plan | None:
         """The plan for other terms, or None if what they put in has other lengths; `make_plan` makes its writes one by one."""
-        own = [gap.fill(terms) for gap in self._gaps]
-        if [*map(len, own)] != [len(gap.mark) for gap in self._gaps]:
+        own = [fill(terms) for _, fill in self._gaps]
+        if [*map(len, own)] != self._sizes:
             return None
 
         # Filled as they are asked for: the journal keeps the plan, and must not keep its bytes.

@@ -15,18 +15,18 @@ from mockserver.scenario import Turn
 
 log = logging.getLogger("mockserver")
 
-_KEPT_BYTES, _KEPT_REQUESTS = 16 * 1024, 2048
+_KEPT_BYTES, _KEPT_REQUESTS, _KEPT_PATHS = 16 * 1024, 2048, 64
 _SCENARIO_PATH = re.compile(r"/scenarios/([^/]+)/")
 _DEPLOYMENT_PATH = re.compile(r"/deployments/([^/]+)/chat/completions$")
 
 
 def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
     """The plan of the answer to a chat request: match, count, plan. Raises `RequestError` as the real API answers."""
-    named = _SCENARIO_PATH.match(asked.path)
-    check_method(asked, "POST", *(("GET",) if named else ()))
+    name, deployment = _read_path(asked.path)
+    check_method(asked, "POST", *(() if name is None else ("GET",)))
     check_key(service, asked)
-    exchange, name = asked.exchange, named[1] if named else None
-    exchange.chat = request = _read_request(service, asked, name)
+    exchange = asked.exchange
+    exchange.chat = request = _read_request(service, asked, name, deployment)
     matched = match(service.scenarios, request, asked.headers, name, service.state, service.default_names)
     exchange.why = matched.why
     scenario = matched.scenario
@@ -48,13 +48,19 @@ def plan_chat(service: Service, asked: Asked, scope: Scope) -> Plan:
     return service.plan(turn, request, asked, terms, repeats=not scenario.sequence)
 
 
-def _read_request(service: Service, asked: Asked, named: str | None) -> ChatRequest:
+@lru_cache(_KEPT_PATHS)
+def _read_path(path: str) -> tuple[str | None, str | None]:
+    """The scenario and the deployment that a path names, each None where it names none."""
+    scenario, deployment = _SCENARIO_PATH.match(path), _DEPLOYMENT_PATH.search(path)
+    return scenario and scenario[1], deployment and deployment[1]
+
+
+def _read_request(service: Service, asked: Asked, named: str | None, deployment: str | None) -> ChatRequest:
     """The request that is asked; a GET of a scenario's URL, all that some event parsers can do, asks for a plain stream."""
     if asked.method == "GET":
         return parse_request(service.settings.get_bodies.get(named or "", DEFAULT_BODY))
-    deployment = _DEPLOYMENT_PATH.search(asked.path)
     parse = parse_request if len(asked.body) > _KEPT_BYTES else _parse_again
-    return parse(asked.body, model=deployment[1] if deployment else None)
+    return parse(asked.body, model=deployment)
 
 
 @lru_cache(_KEPT_REQUESTS)
