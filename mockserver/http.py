@@ -4,11 +4,10 @@ The head is rendered here whole, down to its last byte: nothing is added to it o
 """
 
 import re
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from email.utils import formatdate
 from functools import lru_cache
-from http import HTTPStatus
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 
 from mockserver.shorthand import Size
 from mockserver.sse import Slice, cut_slice, split_slice
+from mockserver.status import PHRASES
 
 HeaderValue = str | tuple[str, ...] | None
 Headers = Mapping[str, HeaderValue] | Mapping[str, str]
@@ -168,11 +168,7 @@ def render_head(status: int, headers: Iterable[tuple[str, str]], version: str = 
 
     RFC 9112 4: "status-line = HTTP-version SP status-code SP [ reason-phrase ]".
     """
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = ""
-    return f"HTTP/{version} {status} {phrase}\r\n{render_headers(headers)}{more}\r\n".encode("latin-1")
+    return f"HTTP/{version} {status} {PHRASES.get(status, '')}\r\n{render_headers(headers)}{more}\r\n".encode("latin-1")
 
 
 def render_headers(headers: Iterable[tuple[str, str]]) -> str:
@@ -187,7 +183,13 @@ def http_date(wall_s: float) -> str:
 
 @lru_cache(4)
 def _format_second(second: int) -> str:
-    return formatdate(second, usegmt=True)
+    year, month, day, hour, minute, seconds, weekday, _, _ = time.gmtime(second)
+    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {hour:02}:{minute:02}:{seconds:02} GMT"
+
+
+# In every locale.
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def offers(accept_encoding: str, coding: str) -> bool:

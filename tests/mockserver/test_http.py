@@ -1,6 +1,8 @@
 import importlib.util
 import zlib
 from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any, Literal
 
 import brotli
@@ -27,6 +29,7 @@ from mockserver.http import (
 from mockserver.scenario import convert
 from mockserver.shorthand import Size, decode_shorthand
 from mockserver.sse import SLICE_BYTES, Slice
+from mockserver.status import PHRASES
 
 CODINGS: list[Coding] = ["gzip", "deflate", "br"]
 
@@ -283,6 +286,24 @@ def test_the_status_line_has_a_phrase_where_there_is_one_and_always_its_blank(st
 
 def test_a_date_is_an_imf_fixdate() -> None:
     assert http_date(784111777.0) == "Sun, 06 Nov 1994 08:49:37 GMT"  # RFC 9110 5.6.7 has this very example
+
+
+@given(st.integers(0, 253_402_300_799))  # to the end of the year 9999
+def test_a_date_is_what_pythons_mail_library_writes(second: int) -> None:
+    assert http_date(second + 0.25) == formatdate(second, usegmt=True)
+
+
+@pytest.mark.parametrize("status", HTTPStatus)
+def test_each_status_that_python_knows_has_a_phrase_and_those_that_were_renamed_have_the_new_one(
+    status: HTTPStatus,
+) -> None:
+    renamed = {
+        413: "Content Too Large",
+        414: "URI Too Long",
+        416: "Range Not Satisfiable",
+        422: "Unprocessable Content",
+    }
+    assert PHRASES[status] == renamed.get(status, status.phrase)
 
 
 def test_headers_of_a_scenario_take_the_place_of_ours_whatever_the_case_and_null_leaves_one_out() -> None:

@@ -15,7 +15,7 @@ ORDER = """
     generate.dice generate.excerpt generate.patterns generate.shapes generate.samples generate.scalars generate.schemas
     generate.value_maker generate.schema_values generate
     ids sse place timing
-    json_text chunks chat_completion steps http writes
+    json_text chunks chat_completion steps status http writes
     quirks.quirk quirks.pieces quirks.tool_calls quirks.tool_arguments quirks.reasoning quirks.contents quirks.finish
     quirks.usage quirks.identity quirks.extras quirks.choices quirks.events quirks
     faults.landmarks faults.fault faults.cuts faults.large faults.events faults.told faults.body faults

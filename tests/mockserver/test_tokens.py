@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from mockserver import tokens as tokens_module
 from mockserver.errors import UsageError
 from mockserver.tokens import Tokenizer, count_prompt_tokens, load_tokenizer, split_text
 from tests.mockserver.strategies_local import ask, texts
@@ -46,6 +47,11 @@ def test_tokens_joined_are_the_text_and_none_is_empty(text: str) -> None:
     tokens = split_text(text)
     assert "".join(tokens) == text
     assert all(tokens)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_text_is_cut_as_if_there_were_other_scripts_in_it(text: str) -> None:
+    assert split_text(text) == tokens_module._piece(tokens_module._DENSE).findall(text)
 
 
 EXAMPLES = [
