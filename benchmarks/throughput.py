@@ -1,6 +1,10 @@
 """Unpaced streams a second: a repeated scenario, and one where every request's reply differs."""
 
+import contextlib
 import sys
+from statistics import median
+
+import msgspec
 
 from benchmarks.children import BenchmarkError
 from benchmarks.generator import ask, doubt_speed
@@ -11,6 +15,9 @@ from benchmarks.servers import Server, choose, serving
 from benchmarks.streams import EVENTS, REPLIES, Kind
 
 CONNECTIONS = 32
+ROUNDS = 5
+"""How often each server is asked; its figure is the median."""
+
 NAMES = (BARE, FRAMEWORK, OURS, "aimock", "llmock")
 
 
@@ -27,52 +34,108 @@ def measure(quick: bool) -> Measured:
 
 
 class Speeds:
-    """The streams a second of each server; `doubts` about ours, `notes` about the others; the load generator's `ceiling`."""
+    """What each server did in each round; `doubts` about ours, `notes` about the others; the load generator's `ceiling`."""
 
     def __init__(self, skipped: list[str]) -> None:
-        self.figures: dict[str, float] = {}
-        self.doubts: list[str] = []
-        self.notes: list[str] = []
+        self.rounds: dict[str, list[Round]] = {}
         self.skipped = skipped
-        self.ceiling = ""
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The streams a second of each server, the median of its rounds."""
+        return {name: median(one.speed for one in rounds) for name, rounds in self.rounds.items()}
+
+    @property
+    def notes(self) -> list[str]:
+        """What the figures of each server rest on."""
+        return [_describe(name, rounds) for name, rounds in self.rounds.items()]
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why the figure of ours may be the load generator's."""
+        return [one.doubt for one in self.rounds[OURS] if one.doubt][:1]
+
+    @property
+    def ceiling(self) -> str:
+        """What the load generator reads at least."""
+        best = max(self.rounds[BARE], key=lambda one: one.speed)
+        return (
+            f"The load generator reads at least {best.speed:,.0f} streams/s, {best.speed * EVENTS:,.0f} events/s, "
+            f"{best.speed * best.size / 1e6:,.0f} MB/s: what it got from the bare limit, {best.busy:.0%} busy."
+        )
+
+
+class Round(msgspec.Struct, frozen=True):
+    """One asking of one server: streams a second, bytes a stream, how busy the generator was, the server's processor time a
+    stream, and why the speed may not be the server's."""
+
+    speed: float
+    size: float
+    busy: float
+    cost_s: float | None
+    doubt: str | None
+
+
+def _describe(name: str, rounds: list[Round]) -> str:
+    size, busy = median(one.size for one in rounds), median(one.busy for one in rounds)
+    costs = [one.cost_s for one in rounds if one.cost_s is not None]
+    slowest, fastest = min(one.speed for one in rounds), max(one.speed for one in rounds)
+    doubts = [one.doubt for one in rounds if one.doubt and name != OURS][:1]
+    return "; ".join(
+        [
+            f"{name}: {slowest:,.0f} to {fastest:,.0f} streams/s in {len(rounds)} rounds",
+            f"{size:,.0f} bytes a stream" + (f", {median(costs) * 1e6:,.0f} µs of processor time" if costs else ""),
+            f"load generator {busy:.0%} busy",
+            *doubts,
+        ]
+    )
 
 
 def measure_kind(kind: Kind, quick: bool) -> Speeds:
-    """Ask each server that can answer in the way of `kind` as fast as it answers, the bare one first."""
+    """Ask each server that can answer in the way of `kind` as fast as it answers.
+
+    All are up, and are asked in turn, some rounds of a second each: a machine that is slow for a while is so for all of them.
+    """
     names, skipped = choose(kind, NAMES)
     speeds = Speeds(skipped)
-    for name in names:
-        tell(f"{kind}: {name}")
-        try:
-            with serving(name, kind) as server:
-                _measure_server(server, kind, quick, speeds)
-        except BenchmarkError as error:
-            if name == OURS:
-                raise
-            speeds.skipped.append(str(error))
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for name in names:
+            try:
+                servers.append(stack.enter_context(serving(name, kind)))
+            except BenchmarkError as error:
+                _skip(name, error, speeds)
+        for number in range(1, (1 if quick else ROUNDS) + 1):
+            tell(f"{kind}: round {number} of {1 if quick else ROUNDS}: {', '.join(server.name for server in servers)}")
+            for server in list(servers):
+                try:
+                    speeds.rounds.setdefault(server.name, []).append(_ask(server, kind, quick))
+                except BenchmarkError as error:
+                    servers.remove(server)
+                    speeds.rounds.pop(server.name)
+                    _skip(server.name, error, speeds)
     return speeds
 
 
-def _measure_server(server: Server, kind: Kind, quick: bool, speeds: Speeds) -> None:
-    same_size = kind != "differing" and server.name in (OURS, BARE, FRAMEWORK)
+def _skip(name: str, error: BenchmarkError, speeds: Speeds) -> None:
+    if name == OURS:
+        raise error
+    speeds.skipped.append(str(error))
+
+
+def _ask(server: Server, kind: Kind, quick: bool) -> Round:
+    same_size = server.name in (BARE, FRAMEWORK) or (server.name == OURS and kind != "differing")
     events = None if server.name == "llmock" else EVENTS
-    seconds, warm_up_s = (0.5, 0.3) if quick else (4.0, 1.0)
+    seconds, warm_up_s = (0.5, 0.3) if quick else (1.0, 0.3)
     answered, used = ask(Ask(server.port, kind, CONNECTIONS, seconds, warm_up_s, same_size, events), server)
-    name, speed = server.name, answered.streams / answered.seconds
-    speeds.figures[name] = speed
-    size = answered.bytes / answered.streams
-    cost = "" if used is None else f", {used / speed * 1e6:,.0f} µs of processor time"
-    speeds.notes.append(f"{name}: {size:,.0f} bytes a stream{cost}; load generator {answered.busy:.0%} busy")
-    doubt = doubt_speed(answered.busy, used)
-    if doubt and name == OURS:
-        speeds.doubts.append(doubt)
-    elif doubt:
-        speeds.notes.append(f"{name}: {doubt}")
-    if name == BARE:
-        speeds.ceiling = (
-            f"The load generator reads at least {speed:,.0f} streams/s, {speed * EVENTS:,.0f} events/s, "
-            f"{speed * size / 1e6:,.0f} MB/s: what it got from the bare limit, {answered.busy:.0%} busy."
-        )
+    speed = answered.streams / answered.seconds
+    return Round(
+        speed,
+        answered.bytes / answered.streams,
+        answered.busy,
+        None if used is None else used / speed,
+        doubt_speed(answered.busy, used),
+    )
 
 
 def make_row(key: str, figure: str, speeds: Speeds, goals: tuple[Goal, ...]) -> Row:
