@@ -236,7 +236,8 @@ def test_url_judges_what_is_posted_until_all_is_answered_or_an_interrupt(
     assert child.returncode == 1, errors
     assert url.endswith(f":{free_port}") == interrupt
     assert ("warning: listening on 0.0.0.0" in errors) == interrupt
-    assert errors.count("\n") == interrupt
+    told = [line for line in errors.splitlines() if not line.startswith("this server is late")]  # as on a busy machine
+    assert len(told) == interrupt
     skipped = len(lines) - 1 if interrupt else 0
     assert f"0 passed, {len(lines) - skipped} failed, {skipped} skipped" in rest
     results = json.loads(report.read_text())["results"]
