@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from mockserver.wheel import do_nothing, find_wheel
+from mockserver.wheel import HeldTimer, find_wheel
 
 
 class Timer(Protocol):
@@ -51,7 +51,7 @@ class JumpClock:
     def __init__(self, wall: float = 1_700_000_000.0) -> None:
         self._now = 0.0
         self._wall = wall
-        self._timers: list[tuple[float, int, _JumpTimer]] = []
+        self._timers: list[tuple[float, int, HeldTimer]] = []
         self._count = 0
         self._jumps_in: asyncio.AbstractEventLoop | None = None
 
@@ -62,11 +62,11 @@ class JumpClock:
         return self._wall + self._now
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        timer = _JumpTimer(self, callback)
+        timer = HeldTimer(self, callback)
         self.set(timer, when)
         return timer
 
-    def set(self, timer: "_JumpTimer", when: float) -> None:
+    def set(self, timer: HeldTimer, when: float) -> None:
         """Let a timer wait for `when`."""
         timer.waits = True
         self._count += 1
@@ -75,6 +75,9 @@ class JumpClock:
         if self._jumps_in is not loop:
             self._jumps_in = loop
             self._settle(loop, _SETTLING_ROUNDS)
+
+    def forget(self) -> None:
+        """Nothing: a timer that was cancelled is found when its time comes."""
 
     def _settle(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
         """Jump when the loop has gone round a few times, so that whoever was woken last has acted and waits again."""
@@ -98,18 +101,3 @@ class JumpClock:
 
 
 _SETTLING_ROUNDS = 4
-
-
-class _JumpTimer:
-    __slots__ = ("_clock", "callback", "waits")
-
-    def __init__(self, clock: JumpClock, callback: Callable[[], None]) -> None:
-        self._clock = clock
-        self.callback = callback
-        self.waits = False
-
-    def again(self, when: float) -> None:
-        self._clock.set(self, when)
-
-    def cancel(self) -> None:
-        self.waits, self.callback = False, do_nothing

@@ -17,7 +17,7 @@ from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 TICKS_PER_S = 4000
-"""Timers of the same tick are called together, at its end: in a quarter of a millisecond there is time for some twenty writes."""
+"""Holder of the same tick are called together, at its end: in a quarter of a millisecond there is time for some twenty writes."""
 
 MANY = 8
 """From how many timers in a turn on the next is `MANY_EVERY_S` later at the earliest: each turn costs as much as a write."""
@@ -37,29 +37,39 @@ LONGEST_SLEEP_S = 3600.0
 """Longer waits by a loop's timer are made of several."""
 
 
-def do_nothing() -> None:
-    """What a cancelled timer would call: what it would have called need not be kept until its tick."""
+def _do_nothing() -> None:
+    """What a cancelled timer would call: what it would have called need not be kept until its time."""
 
 
-class WheelTimer:
-    """A callback, and whether it waits for its tick."""
+class Holder(Protocol):
+    """What holds timers, and calls them."""
 
-    __slots__ = ("_wheel", "callback", "waits")
+    def set(self, timer: "HeldTimer", when: float) -> None:
+        """Let a timer that waits for nothing wait for `when`."""
 
-    def __init__(self, wheel: "Wheel", callback: Callable[[], None]) -> None:
-        self._wheel = wheel
+    def forget(self) -> None:
+        """Count a timer out that was cancelled."""
+
+
+class HeldTimer:
+    """A callback, and whether it waits for its time."""
+
+    __slots__ = ("_holder", "callback", "waits")
+
+    def __init__(self, holder: Holder, callback: Callable[[], None]) -> None:
+        self._holder = holder
         self.callback = callback
         self.waits = False
 
     def again(self, when: float) -> None:
         """Set it once more when it was called; one that was cancelled is done with."""
-        self._wheel.set(self, when)
+        self._holder.set(self, when)
 
     def cancel(self) -> None:
         """See to it that the callback is not called."""
         if self.waits:
-            self.waits, self.callback = False, do_nothing
-            self._wheel.forget()
+            self.waits, self.callback = False, _do_nothing
+            self._holder.forget()
 
 
 class Wheel:
@@ -70,7 +80,7 @@ class Wheel:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.turning = False
-        self._slots: dict[int, list[WheelTimer]] = {}
+        self._slots: dict[int, list[HeldTimer]] = {}
         self._ticks: list[int] = []  # a heap of the keys of `_slots`
         self._waiting = 0
         self._dead = 0  # how many in `_slots` were cancelled
@@ -78,13 +88,13 @@ class Wheel:
         self._not_before = 0.0
         self._passed = 0
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> WheelTimer:
+    def call_at(self, when: float, callback: Callable[[], None]) -> HeldTimer:
         """Call `callback` at the end of the tick in which `time.monotonic()` reaches `when`, 0 for at once: never within this call."""
-        timer = WheelTimer(self, callback)
+        timer = HeldTimer(self, callback)
         self.set(timer, when)
         return timer
 
-    def set(self, timer: WheelTimer, when: float) -> None:
+    def set(self, timer: HeldTimer, when: float) -> None:
         """Let a timer that waits for nothing wait for `when`."""
         timer.waits = True
         if when:
@@ -131,9 +141,9 @@ class Wheel:
             else:
                 self._rest()
 
-    def _take_due(self, now: float) -> list[WheelTimer]:
+    def _take_due(self, now: float) -> list[HeldTimer]:
         """Take out what is due, the earliest first."""
-        ticks, slots, due = self._ticks, self._slots, list[WheelTimer]()
+        ticks, slots, due = self._ticks, self._slots, list[HeldTimer]()
         passed = self._passed = math.floor(now * TICKS_PER_S)
         while ticks and ticks[0] <= passed and (room := MOST - len(due)):
             slot = slots[ticks[0]]
@@ -146,7 +156,7 @@ class Wheel:
         self._not_before = now + MANY_EVERY_S if is_all and len(due) >= MANY else 0.0
         return due
 
-    def _call(self, timer: WheelTimer) -> None:
+    def _call(self, timer: HeldTimer) -> None:
         if not timer.waits:
             self._dead -= 1
             return

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver.clock import Clock, JumpClock, RealClock
-from mockserver.wheel import WheelTimer
+from mockserver.wheel import HeldTimer
 
 
 async def wait(clock: Clock, delay_s: float) -> tuple[float, float]:
@@ -53,8 +53,8 @@ def test_all_timers_of_a_loop_wait_on_one_wheel_whatever_other_loops_set_meanwhi
         await asyncio.to_thread(asyncio.run, set_one())
         timers.append(clock.call_at(clock.now() + 60, pytest.fail))
         for timer in timers:
-            assert isinstance(timer, WheelTimer)
-            wheels.append(timer._wheel)
+            assert isinstance(timer, HeldTimer)
+            wheels.append(timer._holder)
             timer.cancel()
 
     async def set_one() -> None:
