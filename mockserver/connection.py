@@ -11,7 +11,7 @@ The rules it owns:
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 if sys.platform != "win32":
@@ -94,28 +94,30 @@ class Connection:
             self._rest = data
             self._offer()
             return not self._rest
-        return self._hand_over(data)
+        taken = self._write(data)
+        self.sent += taken
+        return taken == len(data) or self._keep_rest(data, taken)
 
-    def send_each(self, pieces: Iterable[bytes], now: Callable[[], float]) -> list[float]:
-        """`send` each piece, up to the first that the kernel does not take as a whole, or until the client has left.
+    def send_each(self, pieces: Sequence[bytes], now: Callable[[], float]) -> list[float]:
+        """`send` each piece, up to the first that the kernel does not take as a whole, as where the client has left.
 
-        Returns the moments of the send calls. The first is made in any case.
+        Returns the moments of the send calls. The first is made in any case, and it alone where the kernel cannot be asked.
         """
-        moments: list[float] = []
-        is_free = self._is_free  # nothing else can happen between two of them
+        if not self._is_free:
+            moment = now()
+            self.send(pieces[0])
+            return [moment]
+        moments = []
         for piece in pieces:
             moments.append(now())
-            is_taken = self._hand_over(piece) if is_free else self.send(piece)
-            if not is_taken or self.left:
+            taken = self._write(piece)
+            self.sent += taken
+            if taken < len(piece) and not self._keep_rest(piece, taken):
                 break
         return moments
 
-    def _hand_over(self, data: bytes) -> bool:
-        """`send` to a kernel that can be asked. What it does not take is kept for when there is room: that may be at once."""
-        taken = self._write(data)
-        self.sent += taken
-        if taken == len(data):
-            return True
+    def _keep_rest(self, data: bytes, taken: int) -> bool:
+        """Keep what the kernel did not take for when there is room, which may be at once; returns whether it was."""
         self._rest = memoryview(data)[taken:]
         self._await_room()
         self._offer()

@@ -2,11 +2,10 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
-from operator import sub
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -87,11 +86,11 @@ class Exchange:
         if len(self.played) < MAX_PLAYED:
             self.played.append(Played(due_s, at_s, size))
 
-    def note_writes(self, due_s: list[float], at_s: list[float], sizes: list[int]) -> None:
-        """Enter several send calls, made one after the other."""
-        self.late_s = max(self.late_s, *map(sub, at_s, due_s))
+    def note_writes(self, due_s: float, at_s: Sequence[float], sizes: Iterable[int]) -> None:
+        """Enter several send calls that were due together, made one after the other."""
+        self.late_s = max(self.late_s, at_s[-1] - due_s)
         if (room := MAX_PLAYED - len(self.played)) > 0:
-            self.played += islice(map(Played, due_s, at_s, sizes), room)
+            self.played += islice(map(Played, repeat(due_s), at_s, sizes), room)
 
 
 class Journal:

@@ -17,7 +17,7 @@ from mockserver.json_text import COMPACT
 from mockserver.message import Message
 from mockserver.molds import Mold, frame_event, make_molds
 from mockserver.sse import PLAIN, SLICE_BYTES
-from mockserver.steps import Step, Write
+from mockserver.steps import Burst, Step, Write
 from mockserver.stream import DONE, Stream
 from mockserver.timing import Timing
 
@@ -165,10 +165,15 @@ _PIECES = 4
 """Of how many pieces an event is made, when it is poured: what stands before its text, the text, what stands behind, the end."""
 
 
-def _alone(batches: Iterable[_Batch]) -> Iterator[Write]:
-    """One write for each event."""
+def _alone(batches: Iterable[_Batch]) -> Iterator[Write | Burst]:
+    """One write for each event; those of a batch that are due together are a burst."""
     number = 0
     for batch in batches:
+        dues = batch.dues
+        if len(dues) > 1 and dues[0] == dues[-1]:  # due times never decrease
+            yield Burst(dues[0], [b"".join(pieces) for _, pieces in _split(batch)], number)
+            number += len(dues)
+            continue
         for due_s, pieces in _split(batch):
             yield Write(due_s, b"".join(pieces), True, number)
             number += 1

@@ -4,6 +4,8 @@ This is the one vocabulary between the pure code and the code that acts. Due tim
 request has been read, and never decrease within a plan.
 """
 
+from collections.abc import Iterable, Iterator
+
 from msgspec import Struct
 
 
@@ -29,6 +31,17 @@ class Write(Struct, frozen=True, gc=False):
     event: int | None = None
     count: int = 1
     then_s: float | None = None
+
+
+class Burst(Struct, frozen=True, gc=False):
+    """Writes that are alone and due at the same moment, one after the other: the bytes of each, 64 KiB in all at most.
+
+    The first belongs to event number `event`, each of the others to the next one.
+    """
+
+    due_s: float
+    pieces: list[bytes]
+    event: int
 
 
 class Hold(Struct, frozen=True):
@@ -58,4 +71,14 @@ class Abort(Struct, frozen=True):
     drain: bool = True
 
 
-Step = Head | Write | Hold | End | HalfClose | Abort
+Step = Head | Write | Burst | Hold | End | HalfClose | Abort
+
+
+def part(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps with the writes of each burst as steps of their own."""
+    for step in steps:
+        if isinstance(step, Burst):
+            for event, data in enumerate(step.pieces, step.event):
+                yield Write(step.due_s, data, True, event)
+        else:
+            yield step

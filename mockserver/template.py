@@ -7,7 +7,6 @@ filled in has the length of what stood there, so that every size on the way stay
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from itertools import islice, takewhile, zip_longest
-from operator import add
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -15,9 +14,10 @@ from msgspec.structs import replace
 from mockserver.http import http_date
 from mockserver.ids import OPENAI_IDS, make_id
 from mockserver.plan import Plan, Terms
+from mockserver.rows import Row, Rows, cut_step, fill_rows, gather
 from mockserver.scenario import Turn
 from mockserver.sse import SLICE_BYTES
-from mockserver.steps import Head, Step, Write
+from mockserver.steps import Step, Write, part
 
 MAX_TEMPLATES = 64
 """How many templates are kept; all go when there are more."""
@@ -34,7 +34,7 @@ class Template:
 
     __slots__ = ("_gaps", "_plan", "_rows", "_sizes")
 
-    def __init__(self, plan: Plan, gaps: list["_Gap"], rows: list["_Row"]) -> None:
+    def __init__(self, plan: Plan, gaps: list["_Gap"], rows: list[Row | Rows]) -> None:
         self._plan = plan
         self._gaps = gaps
         self._sizes = [len(gap.mark) for gap in gaps]
@@ -48,21 +48,8 @@ class Template:
 
         # Filled as they are asked for: the journal keeps the plan, and must not keep its bytes.
         return Plan(
-            self._plan.status, lambda: iter(make_plan(terms)), self._plan.stream, lambda: _fill(self._rows, own)
+            self._plan.status, lambda: iter(make_plan(terms)), self._plan.stream, lambda: fill_rows(self._rows, own)
         )
-
-
-def _fill(rows: list["_Row"], owns: list[bytes]) -> Iterator[Step]:
-    number, own = -1, b""
-    for row in rows:
-        if row.only is None or row.write is None:
-            yield row.fill(owns)
-            continue
-        # Nearly every row of a stream; here, as each would cost a call.
-        if row.only != number:
-            number, own = row.only, owns[row.only]
-        due_s, alone, event, count, then_s = row.write
-        yield Write(due_s, own.join(row.parts), alone, event, count, then_s)
 
 
 class _Gap(NamedTuple):
@@ -86,31 +73,6 @@ def _id_gap(prefix: str, suffix: str, mark: str) -> _Gap:
 
 def _both(one: _Gap, between: bytes, other: _Gap) -> _Gap:
     return _Gap(one.mark + between + other.mark, lambda terms: one.fill(terms) + between + other.fill(terms))
-
-
-class _Row:
-    """One step, its bytes cut at the gaps."""
-
-    __slots__ = ("_holes", "_step", "only", "parts", "write")
-
-    def __init__(self, step: Step, parts: list[bytes], holes: list[int], then_s: float | None = None) -> None:
-        self._step = step
-        self.parts = parts
-        self._holes = holes
-        self.write = (step.due_s, step.alone, step.event, step.count, then_s) if isinstance(step, Write) else None
-        self.only = holes[0] if len(set(holes)) == 1 else None  # of nearly every row: the completion's id and `created`
-
-    def fill(self, owns: list[bytes]) -> Step:
-        step = self._step
-        if not self._holes or not isinstance(step, Head | Write):
-            return step
-        if self.only is not None:
-            data = owns[self.only].join(self.parts)
-        else:
-            data = b"".join([*map(add, self.parts, map(owns.__getitem__, self._holes)), self.parts[-1]])
-        if isinstance(step, Head):
-            return Head(step.due_s, data, step.alone)
-        return Write(step.due_s, data, step.alone, step.event, step.count)
 
 
 def make_template(make_plan: Callable[[Terms], Plan], terms: Terms) -> Template | None:
@@ -137,10 +99,11 @@ def make_template(make_plan: Callable[[Terms], Plan], terms: Terms) -> Template 
     marks = dict.fromkeys(mark for step in steps for mark in pattern.findall(getattr(step, "data", b"")))
     found, numbers = [wanted[mark] for mark in marks], {mark: number for number, mark in enumerate(marks)}
     then_s = [following.due_s if isinstance(following, Write) else None for following in steps[1:]]
-    template = Template(plan, found, [_cut(*step, pattern, numbers) for step in zip_longest(steps, then_s)])
+    rows = [cut_step(*step, pattern, numbers) for step in zip_longest(steps, then_s)]
+    template = Template(plan, found, [*gather(rows)])
     # What is cut, coded or escaped is not found again: what is filled in is held against what is rendered.
     filled = template.fill(make_plan, terms)
-    is_right = filled is not None and list(map(_alone, filled.in_short())) == list(_join(make_plan(terms)))
+    is_right = filled is not None and list(_one_by_one(filled.in_short())) == list(_one_by_one(_join(make_plan(terms))))
     return template if is_right else None
 
 
@@ -153,20 +116,9 @@ def _find_pairs(steps: Iterable[Step], ids: Iterable[_Gap]) -> Iterator[_Gap]:
             yield _both(gap, found[1], _CREATED)
 
 
-def _alone(step: Step) -> Step:
-    """A step without what it tells of the one behind it."""
-    return replace(step, then_s=None) if isinstance(step, Write) else step
-
-
-def _cut(step: Step, then_s: float | None, pattern: "re.Pattern[bytes]", numbers: dict[bytes, int]) -> _Row:
-    if not isinstance(step, Head | Write):
-        return _Row(step, [], [])
-    parts, holes, at = [], [], 0
-    for found in pattern.finditer(step.data):
-        parts.append(step.data[at : found.start()])
-        holes.append(numbers[found[0]])
-        at = found.end()
-    return _Row(step, [*parts, step.data[at:]], holes, then_s)
+def _one_by_one(steps: Iterable[Step]) -> Iterator[Step]:
+    """Each write a step of its own, and without what it tells of the one behind it."""
+    return (replace(step, then_s=None) if isinstance(step, Write) else step for step in part(steps))
 
 
 def _join(plan: Plan) -> Iterator[Step]:
@@ -175,7 +127,7 @@ def _join(plan: Plan) -> Iterator[Step]:
     The head stays apart, and with it its own gaps: rows with one only are filled the fastest.
     """
     waiting: Write | None = None
-    for step in plan.in_short():
+    for step in part(plan.in_short()):
         if waiting is not None and isinstance(step, Write) and _leave_together(waiting, step):
             event = waiting.event if step.event is None else step.event
             waiting = Write(waiting.due_s, waiting.data + step.data, False, event, waiting.count + step.count)

@@ -176,9 +176,9 @@ def test_what_was_sent_early_is_not_late() -> None:
 def test_several_send_calls_are_entered_as_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mockserver.journal.MAX_PLAYED", 4)
     one, other = exchange(), exchange()
-    for due_s, at_s, sizes in (([0.0, 0.1], [0.5, 0.6], [1, 2]), ([0.2, 0.3, 0.4], [0.7, 0.7, 1.2], [3, 4, 5])):
+    for due_s, at_s, sizes in ((0.1, [0.5, 0.6], [1, 2]), (0.2, [0.7, 0.7, 1.2], [3, 4, 5])):
         one.note_writes(due_s, at_s, sizes)
-        for call in zip(due_s, at_s, sizes, strict=True):
-            other.note_write(*call)
+        for moment_s, size in zip(at_s, sizes, strict=True):
+            other.note_write(due_s, moment_s, size)
     assert one == other
     assert len(one.played) == 4

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mockserver.clock import JumpClock
 from mockserver.meter import CLASSES, LATENESS_BOUNDS_S, WARN_EVERY_S, Meter
 from mockserver.player import Player
-from mockserver.steps import End, Step, Write
+from mockserver.steps import Burst, End, Step, Write
 from tests.mockserver.wire import Wire, new_exchange
 
 lateness = st.floats(0, 1e6)
@@ -116,6 +116,11 @@ async def test_of_a_write_that_the_kernel_does_not_take_only_what_it_took_is_cou
 async def test_an_event_in_several_writes_is_counted_once_and_joined_ones_each() -> None:
     cut: list[Step] = [Write(0.0, b"a", True, 0), Write(0.0, b"a", True, 0), Write(0.0, b"b", True, 1), End(0.0)]
     assert (await play(cut, Wire(JumpClock()))).events == 2
+    burst: list[Step] = [Write(0.0, b"a", True, 0), Burst(0.0, [b"b", b"c"], 1), End(0.0)]
+    assert (await play(burst, Wire(JumpClock()))).events == 3
+    slowly_read = Wire(JumpClock(), room=1)
+    slowly_read.clock.call_at(1.0, lambda: slowly_read.read(100))
+    assert (await play(burst, slowly_read)).events == 3
     joined: list[Step] = [Write(0.0, b"abc", event=2), Write(0.0, b"tail"), End(0.0)]
     assert (await play(joined, Wire(JumpClock()))).events == 3
 

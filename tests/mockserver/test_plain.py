@@ -16,8 +16,8 @@ from mockserver.request import ChatRequest
 from mockserver.scenario import Turn
 from mockserver.shorthand import Duration
 from mockserver.sse import SLICE_BYTES
-from mockserver.steps import Head, Step, Write
-from mockserver.timing import Timing
+from mockserver.steps import Burst, Head, Step, Write, part
+from mockserver.timing import Pause, Timing
 from mockserver.writes import Writes
 from tests.mockserver import delivery_strategies
 from tests.mockserver.strategies_local import ask, replies, requests
@@ -41,7 +41,7 @@ single = st.fixed_dictionaries(
 def as_played(steps: Iterable[Step]) -> list[tuple[Any, ...]]:
     """The steps with those writes put together that the player joins, whatever it is given them in."""
     played: list[tuple[Any, ...]] = []
-    for step in steps:
+    for step in part(steps):
         if isinstance(step, Head | Write) and not step.alone:
             if played and played[-1][:2] == ("joined", step.due_s):
                 step = Write(step.due_s, played.pop()[2] + step.data)
@@ -53,7 +53,7 @@ def as_played(steps: Iterable[Step]) -> list[tuple[Any, ...]]:
 
 
 def count(steps: Iterable[Step]) -> int:
-    return sum(step.count if isinstance(step, Write) else 1 for step in steps)
+    return sum(step.count if isinstance(step, Write) else 1 for step in part(steps))
 
 
 def plan(reply: Reply | None, request: ChatRequest, delivery: Delivery = PLAIN, timing: Timing | None = None) -> Plan:
@@ -97,10 +97,19 @@ def test_a_write_tells_the_number_of_its_last_event() -> None:
     assert together == [4, None], "role, two tokens, finish and done"
     alone = [
         step.event
-        for step in plan(Reply(content="one two"), ask(stream=True), EVENT).in_short()
+        for step in part(plan(Reply(content="one two"), ask(stream=True), EVENT).in_short())
         if isinstance(step, Write)
     ]
     assert alone == [0, 1, 2, 3, 4, None]
+
+
+def test_events_that_are_due_together_are_a_burst_and_others_are_not() -> None:
+    def bursts(timing: Timing) -> list[int]:
+        steps = plan(Reply(content="one two"), ask(stream=True), EVENT, timing).in_short()
+        return [len(step.pieces) for step in steps if isinstance(step, Burst)]
+
+    assert bursts(Timing()) == [2], "the tokens"
+    assert bursts(Timing(itl=Pause("fixed", (0.01,)))) == []
 
 
 @pytest.mark.parametrize(

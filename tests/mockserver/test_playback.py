@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mockserver.clock import JumpClock
 from mockserver.journal import Exchange
 from mockserver.playback import play_back
 from mockserver.player import Player
 from mockserver.sse import SLICE_BYTES
-from mockserver.steps import Abort, End, HalfClose, Head, Hold, Step, Write
+from mockserver.steps import Abort, Burst, End, HalfClose, Head, Hold, Step, Write, part
 from tests.mockserver.wire import Wire, new_exchange
 
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -224,6 +225,75 @@ def test_writes_that_are_alone_wait_for_the_client_and_none_is_lost_doubled_or_j
     assert [played.size for played in exchange.played] == [len(step.data) for step in plan if step.data][
         : len(exchange.played)
     ]
+
+
+bursts = st.builds(
+    Burst,
+    due_s=st.just(0.0),
+    pieces=st.lists(st.binary(min_size=1, max_size=9), min_size=1, max_size=9),
+    event=st.just(0),
+)
+
+
+@given(
+    st.lists(writes.map(lambda step: replace(step, due_s=0.0)) | bursts, max_size=5),
+    st.none() | st.integers(0, 60),
+    st.lists(st.integers(1, 30), max_size=4),
+    st.sampled_from([256, 5, 1]),
+)
+def test_a_burst_is_played_as_the_writes_that_it_stands_for(
+    plan: list[Step], room: int | None, reads: list[int], most: int
+) -> None:
+    def play_to_reader(plan: Iterable[Step]) -> tuple[Wire, Exchange]:
+        reading = {1.0 + k: (lambda wire, count=count: wire.read(count)) for k, count in enumerate(reads)}
+        return play(plan, room=room, at={**(reading if room is not None else {}), 50.0: leaves("RST")})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mockserver.player._LEAST_COST_BYTES", SLICE_BYTES // most)
+        wire, exchange = play_to_reader([*plan, End(0.0)])
+        other_wire, other_exchange = play_to_reader([*part(plan), End(0.0)])
+    assert wire.sends == other_wire.sends
+    assert exchange == other_exchange
+
+
+@pytest.mark.parametrize("how", ["FIN", "RST"])
+def test_a_client_that_leaves_in_the_middle_of_a_burst_gets_no_more_of_it(how: str) -> None:
+    class Hasty(Wire):
+        def take(self, data: bytes) -> int:
+            if data == b"b":
+                self.connection.leave(how)
+                return 0
+            return super().take(data)
+
+    async def run() -> tuple[Wire, Exchange]:
+        clock = JumpClock()
+        wire, exchange = Hasty(clock), new_exchange()
+        await Player(wire.connection, exchange, clock, 0.0).play([Burst(0.0, [b"a", b"b", b"c"], 0), End(0.0)])
+        return wire, exchange
+
+    wire, exchange = asyncio.run(run())
+    assert bytes(wire.taken) == b"a"
+    assert (exchange.ended, exchange.bytes_sent, exchange.steps_played) == (f"client left ({how})", 1, 1)
+    assert [played.size for played in exchange.played] == [1, 1]
+
+
+def test_a_long_burst_lets_the_loop_go_round() -> None:
+    rounds = 0
+
+    async def run() -> Exchange:
+        nonlocal rounds
+        clock = JumpClock()
+        wire, exchange = Wire(clock), new_exchange()
+        plan: list[Step] = [Burst(0.0, [b"x"] * 1000, 0), End(0.0)]
+        task = asyncio.create_task(Player(wire.connection, exchange, clock, 0.0).play(plan))
+        while not task.done():
+            await asyncio.sleep(0)
+            rounds += 1
+        return exchange
+
+    exchange = asyncio.run(run())
+    assert (exchange.bytes_sent, exchange.steps_played) == (1000, 1001)
+    assert rounds > 3
 
 
 def test_steps_of_which_nothing_was_sent_were_not_played() -> None:

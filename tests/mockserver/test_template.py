@@ -11,10 +11,11 @@ from mockserver import template
 from mockserver.delivery import Delivery
 from mockserver.http import http_date
 from mockserver.plan import Plan, Terms, plan_turn
-from mockserver.reply import Reply
+from mockserver.reply import Reply, ToolCall
 from mockserver.request import ChatRequest
 from mockserver.scenario import Turn
-from mockserver.steps import Write
+from mockserver.sse import SLICE_BYTES
+from mockserver.steps import Burst, Write
 from mockserver.template import MAX_BYTES, Templates, varies_with_ordinal
 from mockserver.timing import Pause, Timing
 from mockserver.writes import Writes
@@ -165,3 +166,30 @@ def test_of_a_paced_stream_each_write_tells_when_the_next_is_due_so_that_none_is
     writes = [step for step in plans[-1].in_short() if isinstance(step, Write)]
     assert len(writes) == 5
     assert [write.then_s for write in writes] == [*(write.due_s for write in writes[1:]), None]
+
+
+@pytest.mark.parametrize("calls", [(), (ToolCall("f", '{"a": 1}'),)])
+def test_of_a_template_events_that_are_due_together_with_the_same_gap_are_a_burst(calls: tuple[ToolCall, ...]) -> None:
+    def make(terms: Terms) -> Plan:
+        reply = Reply(content="one two three", tool_calls=calls)
+        delivery = Delivery(writes=Writes(mode="event"))
+        return plan_turn(Turn(reply=reply, delivery=delivery), ask(stream=True), terms)
+
+    templates = Templates()
+    steps = [list(templates.plan("key", make, terms(ordinal)).in_short()) for ordinal in range(ASKED)][-1]
+    events = [(len(step.pieces), step.event) for step in steps if isinstance(step, Burst)]
+    # Role, tokens, finish; the event that begins a call has the call's id besides.
+    assert events == ([(4, 0), (7, 5)] if calls else [(5, 0)])
+
+
+def test_a_burst_of_a_template_has_64_kib_at_most() -> None:
+    def make(terms: Terms) -> Plan:
+        delivery = Delivery(writes=Writes(mode="event"))
+        return plan_turn(Turn(reply=Reply(content="word " * 400), delivery=delivery), ask(stream=True), terms)
+
+    templates = Templates()
+    steps = [list(templates.plan("key", make, terms(ordinal)).in_short()) for ordinal in range(ASKED)][-1]
+    bursts = [step for step in steps if isinstance(step, Burst)]
+    assert len(bursts) > 1
+    assert all(sum(map(len, burst.pieces)) <= SLICE_BYTES for burst in bursts)
+    assert [burst.event for burst in bursts[1:]] == [burst.event + len(burst.pieces) for burst in bursts[:-1]]
