@@ -1,8 +1,9 @@
 """A reply as one request gets it: cut by `n`, `stop` and the token limit, every part cut into tokens, every token counted."""
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from itertools import groupby, repeat
+from itertools import accumulate, groupby, repeat
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -28,6 +29,9 @@ class Token(Struct, frozen=True, gc=False):
     call: int = 0
 
 
+_BETWEEN = b'","'
+
+
 class Run:
     """Tokens of the same part, one behind the other."""
 
@@ -41,28 +45,35 @@ class Run:
         """All texts as a JSON array: one piece, which is read far faster than some hundred that lie anywhere."""
         return encode([token.text for token in self.tokens])
 
+    @cached_property
+    def _starts(self) -> "array[int] | None":
+        """Where in the JSON each of the texts begins, and one more; None where that cannot be seen from the JSON alone."""
+        if b'\\","' in self._json:
+            return None
+        # A quote in a text has a backslash in front: what looks like quotes around a comma is just that.
+        sizes = map(len, self._json[2:-2].split(_BETWEEN))
+        return array("I", accumulate([size + len(_BETWEEN) for size in sizes], initial=2))
+
     def texts(self, begin: int, end: int) -> list[bytes]:
         """Some of the texts, each as JSON writes it, without its quotes."""
-        tokens, is_all = self.tokens[begin:end], end - begin == len(self.tokens)
-        json = self._json if is_all else encode([token.text for token in tokens])
-        if b"\\" in json:
-            return [encode(token.text)[1:-1] for token in tokens]
-        return json[2:-2].split(b'","')  # without an escape there are no quotes but those around the texts
+        starts = self._starts
+        if starts is None:
+            return [encode(token.text)[1:-1] for token in self.tokens[begin:end]]
+        return self._json[starts[begin] : starts[end] - len(_BETWEEN)].split(_BETWEEN)
 
     @cached_property
-    def sizes(self) -> list[int]:
-        """How long each of `texts` is, in bytes."""
-        return [*map(len, self.texts(0, len(self.tokens)))]
+    def lengths(self) -> tuple[list[tuple[int, int]], "array[int]"]:
+        """The lengths that `texts` have, in bytes and in characters, and the number in that list of each text's."""
+        texts = self.texts(0, len(self.tokens))
+        sizes = [*map(len, texts)]
+        each = [*zip(sizes, sizes if self._json.isascii() else map(len, map(bytes.decode, texts)), strict=True)]
+        numbers = {length: number for number, length in enumerate(dict.fromkeys(each))}
+        return [*numbers], array("I", [*map(numbers.__getitem__, each)])
 
     @cached_property
     def largest(self) -> int:
         """How long the longest of `texts` is, in bytes."""
-        return max(self.sizes)
-
-    @cached_property
-    def is_ascii(self) -> bool:
-        """Whether every byte of `texts` is a character."""
-        return self._json.isascii()
+        return max(self.lengths[0])[0]
 
 
 class Tokens(tuple[Token, ...]):
@@ -72,6 +83,16 @@ class Tokens(tuple[Token, ...]):
     def runs(self) -> list[Run]:
         """The tokens, those together that are of the same part."""
         return [Run(part, call, [*run]) for (part, call), run in groupby(self, key=_place)]
+
+    @cached_property
+    def places(self) -> tuple[tuple[Part, int], ...]:
+        """The part and the call of each run."""
+        return tuple([(run.part, run.call) for run in self.runs])
+
+    @cached_property
+    def largest(self) -> int:
+        """How long the longest text of a token is, in bytes of JSON."""
+        return max([run.largest for run in self.runs], default=0)
 
 
 class Call(Struct, frozen=True):

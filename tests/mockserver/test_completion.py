@@ -350,9 +350,10 @@ def test_the_texts_of_a_run_are_what_json_writes_whole_or_in_part(said: list[str
     whole = [msgspec.json.encode(text)[1:-1] for text in said]
     assert run.texts(0, len(said)) == whole
     assert [run.texts(k, k + 1) for k in range(len(said))] == [[text] for text in whole]
-    assert run.sizes == [*map(len, whole)]
+    lengths, numbers = run.lengths
+    assert [lengths[number] for number in numbers] == [(len(text), len(text.decode())) for text in whole]
+    assert len({*lengths}) == len(lengths)
     assert run.largest == max(map(len, whole))
-    assert run.is_ascii == all(map(str.isascii, said))
 
 
 def test_the_prompt_is_counted_only_for_those_who_are_told_the_usage() -> None:
