@@ -168,11 +168,16 @@ def render_head(status: int, headers: Iterable[tuple[str, str]], version: str = 
 
     RFC 9112 4: "status-line = HTTP-version SP status-code SP [ reason-phrase ]".
     """
+    return f"{_render_status(status, version)}{render_headers(headers)}{more}\r\n".encode("latin-1")
+
+
+@lru_cache(64)
+def _render_status(status: int, version: str) -> str:
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
-    return f"HTTP/{version} {status} {phrase}\r\n{render_headers(headers)}{more}\r\n".encode("latin-1")
+    return f"HTTP/{version} {status} {phrase}\r\n"
 
 
 def render_headers(headers: Iterable[tuple[str, str]]) -> str:

@@ -7,6 +7,7 @@ A property holds the result equal to the long way's, byte for byte and due time 
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import getitem
 from typing import NamedTuple, TypeVar
 
@@ -15,6 +16,7 @@ from msgspec.json import encode
 from mockserver.chunks import FILLER, STEP, filler_row
 from mockserver.completion import Run, Tokens
 from mockserver.delivery import Delivery
+from mockserver.http import code_chunked
 from mockserver.json_text import COMPACT
 from mockserver.message import Message
 from mockserver.molds import Mold, find_shape, frame_event
@@ -78,8 +80,8 @@ def _is_plain_delivery(delivery: Delivery) -> bool:
     )
 
 
-def plain_writes(stream: Stream) -> Iterator[Step] | None:
-    """The writes of a plain stream, up to the last event's; None if no molds can be made of it."""
+def plain_writes(stream: Stream) -> tuple[Sequence[float], Iterator[Step]] | None:
+    """The due times of a plain stream's tokens in seconds, and the writes of its body; None if no molds can be made of it."""
     tokens = stream.completion.choices[0].tokens
     tokens = tokens if isinstance(tokens, Tokens) else Tokens(tokens)
     shape = find_shape(stream, tokens) if tokens.largest <= MAX_PIECE else None
@@ -88,17 +90,20 @@ def plain_writes(stream: Stream) -> Iterator[Step] | None:
     own = shape.write_own(stream.identity)
     if shape.largest + len(own) > SLICE_BYTES // 2:
         return None
-    batches = _fill(stream, shape.molds, own, tokens)
-    return _alone(batches) if stream.delivery.writes.mode == "event" else _together(batches)
+    due = stream.schedule.take(len(tokens) or 1)
+    batches = _fill(stream, shape.molds, own, tokens, due)
+    is_alone = stream.delivery.writes.mode == "event"
+    writes = _alone(batches) if is_alone else _together(batches)
+    return due, chain(writes, (Write(due[-1], _LAST_CHUNK, is_alone),))
 
 
 _DONE_EVENT = frame_event(DONE, "done")
 _DONE = b"%x\r\n%b\r\n" % (len(_DONE_EVENT), _DONE_EVENT)
+_LAST_CHUNK = b"".join([piece.data for piece in code_chunked(())])
 
 
-def _fill(stream: Stream, molds: Iterable[Mold], own: bytes, tokens: Tokens) -> Iterator[_Batch]:
+def _fill(stream: Stream, molds: Iterable[Mold], own: bytes, tokens: Tokens, due: Sequence[float]) -> Iterator[_Batch]:
     """The events of a stream, some at a time: its molds filled, those with a hole for a text once for each of their run."""
-    due = stream.schedule.take(len(tokens) or 1)
     fillers = _Fillers(stream.identity.seed)
     rest, first = iter(tokens.runs), 0
     for mold in molds:
