@@ -7,7 +7,7 @@ A property holds the result equal to the long way's, byte for byte and due time 
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, count, repeat
 from operator import getitem
 from typing import NamedTuple, TypeVar
 
@@ -38,6 +38,18 @@ class _Batch(NamedTuple):
     dues: Sequence[float]
     pieces: list[bytes]
 
+    def events(self) -> Iterator[bytes]:
+        """The bytes of each event."""
+        each = [iter(self.pieces)] * (len(self.pieces) // len(self.dues))
+        return map(b"".join, zip(*each, strict=True))
+
+    def moments(self) -> Iterable[tuple[float, int, bytes]]:
+        """When some of the events are due, how many, and their bytes: all at once if they are due together, else each alone."""
+        dues = self.dues
+        if dues[0] == dues[-1]:  # due times never decrease
+            return ((dues[0], len(dues), b"".join(self.pieces)),)
+        return zip(dues, repeat(1), self.events())
+
 
 class _Fillers:
     """What fills the events of a stream: where in `FILLER` it may begin, one place after the other, round and round."""
@@ -47,9 +59,9 @@ class _Fillers:
     def __init__(self, seed: str) -> None:
         self.row, self._at = filler_row(seed)
 
-    def take(self, places: Sequence[_Item], count: int) -> Sequence[_Item]:
+    def take(self, places: Sequence[_Item], many: int) -> Sequence[_Item]:
         """Those of `places`, one for each of the row's, that the next events have: 64 KiB of events, which are fewer, at most."""
-        at, end, around = self._at, self._at + count, len(places)
+        at, end, around = self._at, self._at + many, len(places)
         self._at = end % around
         return places[at:end] if end <= around else [*places[at:], *places[: end - around]]
 
@@ -193,11 +205,9 @@ def _make_ends(row: range, letters: int, back: bytes) -> list[bytes]:
 
 def _alone(batches: Iterable[_Batch]) -> Iterator[Write]:
     """One write for each event."""
-    number = 0
+    number = count()
     for batch in batches:
-        for due_s, pieces in _split(batch):
-            yield Write(due_s, b"".join(pieces), True, number)
-            number += 1
+        yield from map(Write, batch.dues, batch.events(), repeat(True), number)
 
 
 def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
@@ -205,27 +215,13 @@ def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
     parts: list[bytes] = []
     size, last_s, number, of = 0, 0.0, -1, 0
     for batch in batches:
-        is_one = batch.dues[0] == batch.dues[-1]  # due times never decrease
-        for dues, pieces in (batch,) if is_one else _singly(batch):
-            data = b"".join(pieces)
+        for due_s, events, data in batch.moments():
             size += len(data)
-            if parts and (dues[0] != last_s or size > SLICE_BYTES):
+            if parts and (due_s != last_s or size > SLICE_BYTES):
                 yield Write(last_s, b"".join(parts), False, number, of)
                 parts, size, of = [], len(data), 0
-            last_s = dues[0]
-            number += len(dues)
-            of += len(dues)
+            last_s = due_s
+            number += events
+            of += events
             parts.append(data)
     yield Write(last_s, b"".join(parts), False, number, of)
-
-
-def _singly(batch: _Batch) -> Iterator[tuple[Sequence[float], Sequence[bytes]]]:
-    """Each event of a batch as a batch of its own."""
-    for due_s, pieces in _split(batch):
-        yield [due_s], pieces
-
-
-def _split(batch: _Batch) -> Iterator[tuple[float, Sequence[bytes]]]:
-    """The events of a batch: the due time and the pieces of each."""
-    each = [iter(batch.pieces)] * (len(batch.pieces) // len(batch.dues))
-    return zip(batch.dues, zip(*each, strict=True), strict=True)
