@@ -15,8 +15,9 @@ from msgspec.json import Encoder
 from msgspec.structs import replace
 
 from mockserver.chunks import Identity, make_chunks
-from mockserver.completion import CompletedChoice, Completion, Token, Tokens
+from mockserver.completion import CompletedChoice, Completion
 from mockserver.json_text import write_json
+from mockserver.runs import Token, Tokens
 from mockserver.sse import Event, encode_events
 from mockserver.stream import Stream
 

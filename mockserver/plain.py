@@ -14,12 +14,12 @@ from typing import NamedTuple, TypeVar
 from msgspec.json import encode
 
 from mockserver.chunks import FILLER, STEP, filler_row
-from mockserver.completion import Run, Tokens
 from mockserver.delivery import Delivery
 from mockserver.http import code_chunked
 from mockserver.json_text import COMPACT
 from mockserver.message import Message
 from mockserver.molds import Mold, find_shape, frame_event
+from mockserver.runs import Run, Tokens
 from mockserver.sse import PLAIN, SLICE_BYTES
 from mockserver.steps import Step, Write
 from mockserver.stream import DONE, Stream
