@@ -126,10 +126,8 @@ def _fill(stream: Stream, molds: Iterable[Mold], own: bytes, tokens: Tokens, due
             continue
         run = next(rest)
         frame = _make_frame(mold, own, run, fillers.row)
-        dues, most = (
-            due[first : first + len(run.tokens)],
-            SLICE_BYTES // (run.largest + len(own) + mold.size + _LINES + STEP),
-        )
+        dues = due[first : first + len(run.tokens)]
+        most = SLICE_BYTES // (run.largest + len(own) + mold.size + _LINES + STEP)
         for begin, end in _portions(dues, most):
             yield _Batch(dues[begin:end], frame.pour(run.texts(begin, end), run.lengths[1][begin:end], fillers))
         first += len(dues)
@@ -175,7 +173,8 @@ class _Frame(NamedTuple):
         return pieces
 
 
-_PIECES = len(_Frame._fields) + 1
+_PIECES = 5
+"""Of how many pieces an event is poured: its size, what stands in front of the text, the text, what stands behind, the end."""
 
 
 def _make_frame(mold: Mold, own: bytes, run: Run, row: range) -> _Frame:
