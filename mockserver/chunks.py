@@ -22,9 +22,10 @@ from zlib import crc32
 from msgspec import Struct
 from msgspec.json import encode
 
-from mockserver.completion import CompletedChoice, Completion, Token
+from mockserver.completion import CompletedChoice, Completion
 from mockserver.logprobs import token_logprob
 from mockserver.request import ChatRequest
+from mockserver.runs import Token
 
 ChunkKind = Literal["role", "delta", "finish", "usage", "extra"]
 """What a chunk is for; faults and quirks find their place by it. `extra` is what a scenario inserted."""

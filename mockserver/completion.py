@@ -2,76 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from itertools import groupby, repeat
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, Literal
 
 from msgspec import Struct
-from msgspec.json import encode
 
 from mockserver.reply import Choice, Reply, ToolCall, Usage
 from mockserver.request import ChatRequest
+from mockserver.runs import Part, Token, Tokens
 from mockserver.shorthand import plain
 from mockserver.tokens import Tokenizer, count_prompt_tokens
 
-_part, _place = attrgetter("part"), attrgetter("part", "call")
-
-Part = Literal["reasoning", "content", "refusal", "tool_call", "function_call"]
-"""What a token belongs to."""
-
-
-class Token(Struct, frozen=True, gc=False):
-    """One unit of a reply: a piece of text and the part of the choice it belongs to. `call` counts tool calls."""
-
-    part: Part
-    text: str
-    call: int = 0
-
-
-class Run:
-    """Tokens of the same part, one behind the other."""
-
-    def __init__(self, part: Part, call: int, tokens: Sequence[Token]) -> None:
-        self.part = part
-        self.call = call
-        self.tokens = tokens
-
-    @cached_property
-    def _json(self) -> bytes:
-        """All texts as a JSON array: one piece, which is read far faster than some hundred that lie anywhere."""
-        return encode([token.text for token in self.tokens])
-
-    def texts(self, begin: int, end: int) -> list[bytes]:
-        """Some of the texts, each as JSON writes it, without its quotes."""
-        tokens, is_all = self.tokens[begin:end], end - begin == len(self.tokens)
-        json = self._json if is_all else encode([token.text for token in tokens])
-        if b"\\" in json:
-            return [encode(token.text)[1:-1] for token in tokens]
-        return json[2:-2].split(b'","')  # without an escape there are no quotes but those around the texts
-
-    @cached_property
-    def sizes(self) -> list[int]:
-        """How long each of `texts` is, in bytes."""
-        return [*map(len, self.texts(0, len(self.tokens)))]
-
-    @cached_property
-    def largest(self) -> int:
-        """How long the longest of `texts` is, in bytes."""
-        return max(self.sizes)
-
-    @cached_property
-    def is_ascii(self) -> bool:
-        """Whether every byte of `texts` is a character."""
-        return self._json.isascii()
-
-
-class Tokens(tuple[Token, ...]):
-    """All tokens of a choice. What follows from them alone is worked out once for all streams that share them."""
-
-    @cached_property
-    def runs(self) -> list[Run]:
-        """The tokens, those together that are of the same part."""
-        return [Run(part, call, [*run]) for (part, call), run in groupby(self, key=_place)]
+_part = attrgetter("part")
 
 
 class Call(Struct, frozen=True):

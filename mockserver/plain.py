@@ -7,15 +7,19 @@ A property holds the result equal to the long way's, byte for byte and due time 
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, count, repeat
 from operator import getitem
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, TypeVar
+
+from msgspec.json import encode
 
 from mockserver.chunks import FILLER, STEP, filler_row
-from mockserver.completion import Run, Tokens
 from mockserver.delivery import Delivery
+from mockserver.http import code_chunked
 from mockserver.json_text import COMPACT
 from mockserver.message import Message
-from mockserver.molds import Mold, frame_event, make_molds
+from mockserver.molds import Mold, find_shape, frame_event
+from mockserver.runs import Run, Tokens
 from mockserver.sse import PLAIN, SLICE_BYTES
 from mockserver.steps import Burst, Step, Write
 from mockserver.stream import DONE, Stream
@@ -25,11 +29,26 @@ MAX_PIECE = 2048
 """The longest text of a token, in bytes of JSON: a longer one may make an event that is cut in slices."""
 
 
+_Item = TypeVar("_Item")
+
+
 class _Batch(NamedTuple):
     """Some events: the due time of each in seconds, and their bytes, of all in as many pieces."""
 
     dues: Sequence[float]
     pieces: list[bytes]
+
+    def events(self) -> Iterator[bytes]:
+        """The bytes of each event."""
+        each = [iter(self.pieces)] * (len(self.pieces) // len(self.dues))
+        return map(b"".join, zip(*each, strict=True))
+
+    def moments(self) -> Iterable[tuple[float, int, bytes]]:
+        """When some of the events are due, how many, and their bytes: all at once if they are due together, else each alone."""
+        dues = self.dues
+        if dues[0] == dues[-1]:  # due times never decrease
+            return ((dues[0], len(dues), b"".join(self.pieces)),)
+        return zip(dues, repeat(1), self.events())
 
 
 class _Fillers:
@@ -40,12 +59,11 @@ class _Fillers:
     def __init__(self, seed: str) -> None:
         self.row, self._at = filler_row(seed)
 
-    def take(self, count: int) -> Sequence[int]:
-        """The numbers of the places for the next events."""
-        at, places = self._at, len(self.row)
-        self._at = (at + count) % places
-        numbers = range(at, at + count)
-        return numbers if at + count <= places else [number % places for number in numbers]
+    def take(self, places: Sequence[_Item], many: int) -> Sequence[_Item]:
+        """Those of `places`, one for each of the row's, that the next events have: 64 KiB of events, which are fewer, at most."""
+        at, end, around = self._at, self._at + many, len(places)
+        self._at = end % around
+        return places[at:end] if end <= around else [*places[at:], *places[: end - around]]
 
 
 def is_plain(stream: Stream, message: Message, timing: Timing) -> bool:
@@ -74,38 +92,46 @@ def _is_plain_delivery(delivery: Delivery) -> bool:
     )
 
 
-def plain_writes(stream: Stream) -> Iterator[Step] | None:
-    """The writes of a plain stream, up to the last event's; None if no molds can be made of it."""
+def plain_writes(stream: Stream) -> tuple[Sequence[float], Iterator[Step]] | None:
+    """The due times of a plain stream's tokens in seconds, and the writes of its body; None if no molds can be made of it."""
     tokens = stream.completion.choices[0].tokens
+    tokens = tokens if isinstance(tokens, Tokens) else Tokens(tokens)
+    shape = find_shape(stream, tokens) if tokens.largest <= MAX_PIECE else None
+    if shape is None:
+        return None
+    own = shape.write_own(stream.identity)
+    if shape.largest + len(own) > SLICE_BYTES // 2:
+        return None
     due = stream.schedule.take(len(tokens) or 1)
-    runs = (tokens if isinstance(tokens, Tokens) else Tokens(tokens)).runs
-    if any(run.largest > MAX_PIECE for run in runs):
-        return None
-    molds = make_molds(stream, runs, due)
-    if molds is None:
-        return None
-    batches = _fill(molds, runs, due, stream.identity.seed)
-    return _alone(batches) if stream.delivery.writes.mode == "event" else _together(batches)
+    batches = _fill(stream, shape.molds, own, tokens, due)
+    is_alone = stream.delivery.writes.mode == "event"
+    writes = _alone(batches) if is_alone else _together(batches)
+    return due, chain(writes, (Write(due[-1], _LAST_CHUNK, is_alone),))
 
 
 _DONE_EVENT = frame_event(DONE, "done")
 _DONE = b"%x\r\n%b\r\n" % (len(_DONE_EVENT), _DONE_EVENT)
+_LAST_CHUNK = b"".join([piece.data for piece in code_chunked(())])
 
 
-def _fill(molds: Iterable[Mold], runs: Iterable[Run], due: Sequence[float], seed: str) -> Iterator[_Batch]:
+def _fill(stream: Stream, molds: Iterable[Mold], own: bytes, tokens: Tokens, due: Sequence[float]) -> Iterator[_Batch]:
     """The events of a stream, some at a time: its molds filled, those with a hole for a text once for each of their run."""
-    fillers = _Fillers(seed)
-    rest, first = iter(runs), 0
+    fillers = _Fillers(stream.identity.seed)
+    rest, first = iter(tokens.runs), 0
     for mold in molds:
         if not mold.has_text:
-            yield _Batch([mold.due_s], [_pour_alone(mold, fillers)])
+            text = encode(stream.completion.usage) if mold.has_usage else b""
+            # What precedes the text of a run is due with it, what comes behind the last text with that.
+            yield _Batch([due[min(first, len(due) - 1)]], [_pour_alone(mold, own, text, fillers)])
             continue
         run = next(rest)
-        own, most = due[first : first + len(run.tokens)], SLICE_BYTES // (run.largest + mold.size + _HEAD_BYTES + STEP)
-        for begin, end in _portions(own, most):
-            yield _pour(own[begin:end], mold, run, begin, end, fillers)
-        first += len(own)
-    yield _Batch([due[-1]], [_DONE])
+        frame = _make_frame(mold, own, run, fillers.row)
+        dues = due[first : first + len(run.tokens)]
+        most = SLICE_BYTES // (run.largest + len(own) + mold.size + _LINES + STEP)
+        for begin, end in _portions(dues, most):
+            yield _Batch(dues[begin:end], frame.pour(run.texts(begin, end), run.lengths[1][begin:end], fillers))
+        first += len(dues)
+    yield _Batch(due[-1:], [_DONE])
 
 
 def _portions(due: Sequence[float], most: int) -> Iterator[tuple[int, int]]:
@@ -119,40 +145,55 @@ def _portions(due: Sequence[float], most: int) -> Iterator[tuple[int, int]]:
         at = end
 
 
-_AHEAD = 4
-_HEAD_BYTES = 10
+_AHEAD = 8
+_LINES = len(b"ffff\r\n\r\n")
 
 
-def _pour(dues: Sequence[float], mold: Mold, run: Run, begin: int, end: int, fillers: _Fillers) -> _Batch:
-    """A mold filled with some texts of a run: the pieces of the events, each of them an HTTP chunk of its own.
+class _Frame(NamedTuple):
+    """What stands around the texts of a run; `sizes` and `ends` depend on how long a text is: there is one for each length."""
 
-    What stands around a text depends on its length alone, so it is made once for each length that there is.
-    """
-    texts, lengths = run.texts(begin, end), cast(list[Any], run.sizes[begin:end])
-    count, is_ascii = len(texts), run.is_ascii
-    if not is_ascii:
-        lengths = [*zip(lengths, [len(text.decode()) for text in texts], strict=True)]
-    heads, ends = {}, {}
-    for length in {*lengths}:
-        size, characters = (length, length) if is_ascii else length
-        letters = (1 - mold.characters - characters) % STEP if mold.fills else 0
-        ends[length] = _make_ends(fillers.row, letters, mold.back)
-        heads[length] = b"%x\r\n%b" % (mold.size + size + letters, mold.front)
-    pieces = [mold.middle] * (_PIECES * count)
-    is_even = len(heads) == 1
-    pieces[0::_PIECES] = [*heads.values()] * count if is_even else map(heads.__getitem__, lengths)
-    pieces[1::_PIECES] = texts
-    own = [*ends.values()] * count if is_even else map(ends.__getitem__, lengths)
-    pieces[3::_PIECES] = map(getitem, own, fillers.take(count))
-    return _Batch(dues, pieces)
+    sizes: list[bytes]
+    front: bytes
+    middle: bytes
+    ends: list[list[bytes]]
+
+    def pour(self, texts: list[bytes], lengths: Sequence[int], fillers: _Fillers) -> list[bytes]:
+        """The pieces of the events of some texts, each of which is an HTTP chunk of its own."""
+        sizes, front, middle, ends = self
+        pieces = [b"", front, b"", middle, b""] * len(texts)
+        pieces[2::_PIECES] = texts
+        if len(sizes) == 1:
+            pieces[0::_PIECES] = sizes * len(texts)
+            pieces[4::_PIECES] = fillers.take(ends[0], len(texts))
+        else:
+            pieces[0::_PIECES] = map(sizes.__getitem__, lengths)
+            pieces[4::_PIECES] = map(
+                getitem, map(ends.__getitem__, lengths), fillers.take(range(len(fillers.row)), len(texts))
+            )
+        return pieces
 
 
-def _pour_alone(mold: Mold, fillers: _Fillers) -> bytes:
-    """The one event of a mold that has no hole for a text."""
-    letters = (1 - mold.characters) % STEP if mold.fills else 0
-    at = fillers.row[fillers.take(1)[0]]
-    filler = FILLER[at : at + letters]
-    return b"%x\r\n%b%b%b%b\r\n" % (mold.size + letters, mold.front, mold.middle, filler, mold.back)
+_PIECES = 5
+"""Of how many pieces an event is poured: its size, what stands in front of the text, the text, what stands behind, the end."""
+
+
+def _make_frame(mold: Mold, own: bytes, run: Run, row: range) -> _Frame:
+    size, characters = len(own) + mold.size, len(own.decode()) + mold.characters
+    sizes, ends = [], []
+    for text_size, text_characters in run.lengths[0]:
+        letters = (1 - characters - text_characters) % STEP if mold.fills else 0
+        sizes.append(b"%x\r\n" % (size + text_size + letters))
+        ends.append(_make_ends(row, letters, mold.back))
+    return _Frame(sizes, own + mold.front, mold.middle, ends)
+
+
+def _pour_alone(mold: Mold, own: bytes, text: bytes, fillers: _Fillers) -> bytes:
+    """The one event of a mold that has no hole for a token's text."""
+    characters = len(own.decode()) + mold.characters + len(text)
+    letters = (1 - characters) % STEP if mold.fills else 0
+    [at] = fillers.take(fillers.row, 1)
+    filler, size = FILLER[at : at + letters], len(own) + mold.size + len(text) + letters
+    return b"%x\r\n%b%b%b%b%b%b\r\n" % (size, own, mold.front, text, mold.middle, filler, mold.back)
 
 
 @lru_cache(512)
@@ -161,22 +202,16 @@ def _make_ends(row: range, letters: int, back: bytes) -> list[bytes]:
     return [b"%b%b\r\n" % (FILLER[at : at + letters], back) for at in row]
 
 
-_PIECES = 4
-"""Of how many pieces an event is made, when it is poured: what stands before its text, the text, what stands behind, the end."""
-
-
 def _alone(batches: Iterable[_Batch]) -> Iterator[Write | Burst]:
     """One write for each event; those of a batch that are due together are a burst."""
     number = 0
     for batch in batches:
         dues = batch.dues
         if len(dues) > 1 and dues[0] == dues[-1]:  # due times never decrease
-            yield Burst(dues[0], [b"".join(pieces) for _, pieces in _split(batch)], number)
-            number += len(dues)
-            continue
-        for due_s, pieces in _split(batch):
-            yield Write(due_s, b"".join(pieces), True, number)
-            number += 1
+            yield Burst(dues[0], [*batch.events()], number)
+        else:
+            yield from map(Write, dues, batch.events(), repeat(True), count(number))
+        number += len(dues)
 
 
 def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
@@ -184,27 +219,13 @@ def _together(batches: Iterable[_Batch]) -> Iterator[Write]:
     parts: list[bytes] = []
     size, last_s, number, of = 0, 0.0, -1, 0
     for batch in batches:
-        is_one = batch.dues[0] == batch.dues[-1]  # due times never decrease
-        for dues, pieces in (batch,) if is_one else _singly(batch):
-            data = b"".join(pieces)
+        for due_s, events, data in batch.moments():
             size += len(data)
-            if parts and (dues[0] != last_s or size > SLICE_BYTES):
+            if parts and (due_s != last_s or size > SLICE_BYTES):
                 yield Write(last_s, b"".join(parts), False, number, of)
                 parts, size, of = [], len(data), 0
-            last_s = dues[0]
-            number += len(dues)
-            of += len(dues)
+            last_s = due_s
+            number += events
+            of += events
             parts.append(data)
     yield Write(last_s, b"".join(parts), False, number, of)
-
-
-def _singly(batch: _Batch) -> Iterator[tuple[Sequence[float], Sequence[bytes]]]:
-    """Each event of a batch as a batch of its own."""
-    for due_s, pieces in _split(batch):
-        yield [due_s], pieces
-
-
-def _split(batch: _Batch) -> Iterator[tuple[float, Sequence[bytes]]]:
-    """The events of a batch: the due time and the pieces of each."""
-    each = [iter(batch.pieces)] * (len(batch.pieces) // len(batch.dues))
-    return zip(batch.dues, zip(*each, strict=True), strict=True)

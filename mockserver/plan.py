@@ -92,9 +92,10 @@ class Terms(Struct, frozen=True):
 def plan_turn(turn: Turn, request: ChatRequest, terms: Terms) -> Plan:
     """The plan of one turn of a scenario: a stream, a whole answer, or an HTTP error."""
     delivery = resolve_dialect(turn.delivery)
-    faults = tuple(choose(delivery.faults, terms.key))
+    key = terms.key
+    faults = tuple(choose(delivery.faults, key))
     timing = turn.timing
-    schedule = Schedule(timing, terms.key if timing.seed is None else f"{timing.seed}/{terms.ordinal}")
+    schedule = Schedule(timing, key if timing.seed is None else f"{timing.seed}/{terms.ordinal}")
     if turn.error is not None:
         text, content_type = render_error(turn.error)
         answer = WholeAnswer(text, schedule.ttft_s, faults)
@@ -102,10 +103,10 @@ def plan_turn(turn: Turn, request: ChatRequest, terms: Terms) -> Plan:
         return _Rendering(answer, turn.error.status, content_type, timing, delivery, terms, faults, extra).plan()
     reply = turn.meaning or generate_reply(request, terms.seed)
     ids, created = delivery.ids, int(terms.wall_s)
-    call_ids = (shape_id(ids.call, terms.ids("call_", f"{terms.key}/{k}"), created, k) for k in range(1_000_000))
+    call_ids = (shape_id(ids.call, terms.ids("call_", f"{key}/{k}"), created, k) for k in range(1_000_000))
     completion = complete(reply, request, terms.tokenizer, call_ids)
     identity = Identity(
-        id=shape_id(ids.completion, terms.ids("chatcmpl-", terms.key), created),
+        id=shape_id(ids.completion, terms.ids("chatcmpl-", key), created),
         created=created,
         model=request.model,
         seed=terms.seed,
@@ -156,23 +157,16 @@ class _Rendering(Struct, frozen=True):
 
     def plain_steps(self, message: Message) -> Iterator[Step] | None:
         """The steps of a plain stream, made the short way; None where it is not one."""
-        if isinstance(self.answer, Stream) and is_plain(self.answer, message, self.timing):
-            writes = plain_writes(self.answer)
-            if writes is not None:
-                return self._around(message, writes)
-        return None
-
-    def _around(self, message: Message, writes: Iterator[Step]) -> Iterator[Step]:
-        """The steps of a stream whose events are made already: what stands before and behind them is as everywhere."""
-        first = next(writes)
-        last_s = due_s = self._head_due_s(first.due_s)
-        head = Slice(message.head(due_s, None), due_s, None, "head")
-        yield from make_writes(chain(message.interims(), (head,)), self.delivery.writes)
-        for write in chain((first,), writes):
-            last_s = write.due_s
-            yield write
-        yield from make_writes(delay(message.frame(()), last_s), self.delivery.writes)
-        yield End(last_s, close=message.closes)
+        if not (isinstance(self.answer, Stream) and is_plain(self.answer, message, self.timing)):
+            return None
+        made = plain_writes(self.answer)
+        if made is None:
+            return None
+        due, writes = made
+        head_due_s = self._head_due_s(due[0])
+        head = Slice(message.head(head_due_s, None), head_due_s, None, "head")
+        in_front = make_writes((*message.interims(), head), self.delivery.writes)
+        return chain(in_front, writes, (End(due[-1], close=message.closes),))
 
     def _wire(self, message: Message, around: Around) -> Iterator[Slice | Step]:
         pieces = iter(self._timed(around))

@@ -8,9 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from mockserver.chunks import Chunk
-from mockserver.completion import CompletedChoice, Token
+from mockserver.completion import CompletedChoice
 from mockserver.quirks.pieces import Call, list_pieces, name_piece, said
 from mockserver.quirks.quirk import Bend, Quirk, drop, each_piece, put
+from mockserver.runs import Token
 
 
 def _interleave(choice: CompletedChoice) -> CompletedChoice:

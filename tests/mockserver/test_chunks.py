@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockserver.chunks import Chunk, Identity, join_values, logprobs_of, make_chunks, obfuscate
-from mockserver.completion import CompletedChoice, Token
+from mockserver.completion import CompletedChoice
 from mockserver.reply import Choice, FunctionCall, Reply, ToolCall
 from mockserver.request import ChatRequest
+from mockserver.runs import Token
 from mockserver.timing import Pause, Schedule, Timing
 from tests.mockserver.strategies_local import IDENTITY, answer, ask, groups, replies, requests, stream, texts
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockserver.completion import Call, CompletedChoice, Part, Token, Tokens, complete
+from mockserver.completion import Call, CompletedChoice, complete
 from mockserver.reply import Choice, FunctionCall, Reply, ToolCall, Usage
 from mockserver.request import ChatRequest
+from mockserver.runs import Part, Token, Tokens
 from mockserver.tokens import count_prompt_tokens, split_text
 from tests.mockserver.strategies_local import answer, ask, choices, replies, requests, texts
 
@@ -342,17 +343,6 @@ def test_what_is_kept_ends_with_the_reply_that_says_it() -> None:
     assert gone() is not None
     del reply
     assert gone() is None
-
-
-@given(st.lists(texts, min_size=1, max_size=8))
-def test_the_texts_of_a_run_are_what_json_writes_whole_or_in_part(said: list[str]) -> None:
-    [run] = Tokens(Token("content", text) for text in said).runs
-    whole = [msgspec.json.encode(text)[1:-1] for text in said]
-    assert run.texts(0, len(said)) == whole
-    assert [run.texts(k, k + 1) for k in range(len(said))] == [[text] for text in whole]
-    assert run.sizes == [*map(len, whole)]
-    assert run.largest == max(map(len, whole))
-    assert run.is_ascii == all(map(str.isascii, said))
 
 
 def test_the_prompt_is_counted_only_for_those_who_are_told_the_usage() -> None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = """
     _version errors shorthand
     request.wording request.rules request.messages request.parameters request
-    tokens logprobs reply completion
+    tokens logprobs reply runs completion
     generate.dice generate.excerpt generate.patterns generate.shapes generate.samples generate.scalars generate.schemas
     generate.value_maker generate.schema_values generate
     ids sse place timing

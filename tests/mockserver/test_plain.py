@@ -65,6 +65,7 @@ def plan(reply: Reply | None, request: ChatRequest, delivery: Delivery = PLAIN, 
 @example(Reply(function_call=FunctionCall("f")), ask(stream=True), EVENT, Timing())
 @example(Reply(content="\ue000\ue001 \ue000\ue002 \ue000\ue003 \ue000\ue004"), ask(stream=True), PLAIN, Timing())
 @example(Reply(tool_calls=(ToolCall("\ue000\ue001", id="\ue000\ue004"),)), ask(stream=True), PLAIN, Timing())
+@example(Reply(tool_calls=(ToolCall("\ue000\ue001", "{}", id="own"),)), ask(stream=True), PLAIN, Timing())
 @example(Reply(reasoning="Why", content="né 🙂"), ask(stream=True), EVENT, Timing(headers=Duration(0.0)))
 def test_a_plain_stream_made_the_short_way_is_the_same_as_the_long_way(
     reply: Reply, request: ChatRequest, delivery: Delivery, timing: Timing
@@ -78,8 +79,10 @@ LONG = Reply(content="word and another " * 2000)
 
 
 @pytest.mark.parametrize("delivery", [PLAIN, EVENT])
-def test_a_long_stream_is_the_same_too_and_leaves_in_slices(delivery: Delivery) -> None:
-    made = plan(LONG, ask(stream=True), delivery)
+@pytest.mark.parametrize("reply", [LONG, Reply(pieces=("a",) * 1000)])
+@pytest.mark.parametrize("is_filled", [True, False])
+def test_a_long_stream_is_the_same_too_and_leaves_in_slices(delivery: Delivery, reply: Reply, is_filled: bool) -> None:
+    made = plan(reply, ask(stream=True, model="m", stream_options={"include_obfuscation": is_filled}), delivery)
     assert as_played(made.in_short()) == as_played(made)
     assert max(len(step.data) for step in made if isinstance(step, Write)) <= SLICE_BYTES
 
@@ -145,7 +148,7 @@ def test_streams_of_one_shape_differ_in_their_own_values_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "pieces", [("",), ("", ""), (",", '","', "a", ""), ('"', ","), ('",', "x"), ("\\", '",'), ("é", "🙂")]
+    "pieces", [("",), ("", ""), (",", '","', "a", ""), ('"', ","), ('",', "x"), ("\\", '",'), ("é", "🙂"), ("\n", "a")]
 )
 def test_texts_are_written_as_json_writes_each_alone(pieces: tuple[str, ...]) -> None:
     made = plan(Reply(pieces=pieces), ask(stream=True))
