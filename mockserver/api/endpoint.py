@@ -35,7 +35,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = self._service
         connection = borrow(scope)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = dict(scope["headers"].texts)
         exchange = self._journal.open(service.settings.clock.wall(), scope["method"], scope["path"], headers)
         try:
             body = await _read_body(receive, connection)
