@@ -102,8 +102,7 @@ def test_what_was_read_before_is_read_as_if_it_had_not_been(cut: tuple[bytes, se
 
 
 def test_a_request_that_comes_again_in_the_same_bytes_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    read([REQUESTS["another"], REQUESTS["plain"]])
-    first = read([REQUESTS["plain"]])
+    _, *first = read([REQUESTS["another"], REQUESTS["plain"]])
     monkeypatch.setattr(RequestReader, "_feed", lambda self, data: pytest.fail("it is parsed"))
     assert read([REQUESTS["plain"]] * 2) == [first[0], first[0], first[1]]
 
