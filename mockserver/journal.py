@@ -4,7 +4,6 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +34,7 @@ class Played(Struct, frozen=True, gc=False):
     size: int
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(Struct):
     """One request and what was played for it.
 
     `scenario` is the name of the scenario that answered (None: a built-in answer) and `why` says why that one, or why none
@@ -53,7 +51,7 @@ class Exchange:
     path: str
     headers: dict[str, str]
     raw_body: bytes = b""
-    chat: ChatRequest | None = field(default=None, repr=False)
+    chat: ChatRequest | None = None
     scenario: str | None = None
     why: str = ""
     ordinal: int = 0
@@ -65,8 +63,12 @@ class Exchange:
     bytes_sent: int = 0
     bytes_acknowledged: int | None = None
     late_s: float = 0.0
-    plan: "Plan | None" = field(default=None, repr=False)
-    played: list[Played] = field(default_factory=list, repr=False)
+    plan: "Plan | None" = None
+    played: list[Played] = []
+
+    def __repr__(self) -> str:
+        shown = (name for name in self.__struct_fields__ if name not in ("chat", "plan", "played"))
+        return f"Exchange({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     @property
     def body(self) -> dict[str, Any]:

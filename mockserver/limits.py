@@ -7,8 +7,10 @@ Source: https://platform.openai.com/docs/guides/rate-limits (the headers) and an
 """
 
 import math
-from dataclasses import dataclass, replace
 from typing import Literal, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mockserver.errors import RequestError
 from mockserver.scenario import RateLimit
@@ -21,8 +23,7 @@ _EPSILON_S = 1e-6  # floats add up to a little less or more than a minute
 What = Literal["requests", "tokens"]
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(Struct, frozen=True):
     """What may be used at once: `capacity` when it is full, which it is again at `full_at_s` of the clock."""
 
     capacity: int

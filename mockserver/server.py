@@ -3,12 +3,13 @@
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from mockserver.address import client_environment, server_url
 from mockserver.api import Service, Settings, make_app

@@ -2,12 +2,11 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mockserver.clock import Clock, RealClock
 from mockserver.ids import IdGenerator, make_id
@@ -31,8 +30,7 @@ MAX_LATENESS_S = 0.05
 """How late a write may leave before the log tells of it, unless the server was told otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a server was told at its start.
 
     `models`: the models there are (empty: all). `strict`: a request that no scenario matches gets a 404. `time_scale`
@@ -48,7 +46,7 @@ class Settings:
     tokenizer: Tokenizer = split_text
     clock: Clock = field(default_factory=RealClock)
     ids: IdGenerator = make_id
-    get_bodies: Mapping[str, bytes] = field(default_factory=dict)
+    get_bodies: Mapping[str, bytes] = {}
     max_lateness_s: float = MAX_LATENESS_S
 
 

@@ -7,10 +7,11 @@ plain (--help, an abbreviation, a mistake) is left to typer, which explains it.
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from types import FrameType
 from typing import Any
+
+from msgspec import Struct
 
 DEFAULT_PORT = 8000
 
@@ -24,8 +25,7 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
+class ServeOptions(Struct, frozen=True):
     """What `mockserver serve` was told. `port` 0: a free one; `models` empty: all there could be."""
 
     files: tuple[str, ...] = ()

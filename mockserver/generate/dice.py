@@ -5,16 +5,16 @@ place (`properties`, `city`) and rolls for itself, on every version of Python al
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 Step = str | int
 
 
-@dataclass(frozen=True, slots=True)
-class Dice:
+class Dice(Struct, frozen=True):
     """The dice of one place: `at` leads to places below it, `roll` and `pick` roll there."""
 
     seed: int | str

@@ -5,16 +5,16 @@ How YAML is read and written is in `yaml_text.py`, what the parts of both mean i
 
 import json
 import re
-from dataclasses import dataclass
 from functools import cache
 from json.decoder import JSONDecodeError
+
+from msgspec import Struct
 
 from mockserver.errors import Problem
 from mockserver.loading.tree import MAX_CHARACTERS, MAX_DEPTH, Node, Tree, UnreadableError
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """What a text holds: its tree (None: empty, or not readable to the end) and the mistakes found in reading."""
 
     root: Node | None

@@ -6,8 +6,9 @@ Plain scalars follow YAML 1.2's core schema with decimal numbers only, so that `
 
 import json
 import re
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from mockserver.errors import Problem
 
@@ -22,8 +23,7 @@ Key: TypeAlias = str | int
 Path: TypeAlias = tuple[Key, ...]
 
 
-@dataclass(slots=True, eq=False)
-class Node:
+class Node(Struct, eq=False):
     """One value with the line it begins on, counted from 1.
 
     `raw` is how a value that is no text was written. `entries` are the parts of a list or mapping, each with the line of
@@ -33,7 +33,7 @@ class Node:
     value: Any
     line: int
     raw: str | None = None
-    entries: dict[Key, tuple[int, "Node"]] = field(default_factory=dict)
+    entries: dict[Key, tuple[int, "Node"]] = {}
     size: int = 1
 
     def attach(self, key: Key, line: int, part: "Node") -> None:
@@ -79,14 +79,13 @@ class UnreadableError(Exception):
 _MERGE = "<<"
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A list or mapping whose end has not come. In a mapping `key` waits for its value; None there: it is no key."""
 
     node: Node
     anchor: str | None
     key: "tuple[str | None, int] | None" = None
-    merged: list[tuple[int, Node]] = field(default_factory=list)
+    merged: list[tuple[int, Node]] = []
 
     @property
     def path(self) -> Path:

@@ -1,8 +1,9 @@
 """What a quirk is, and the small tools that quirks are made of."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from mockserver.chunks import Chunk
 
@@ -13,8 +14,7 @@ Arrow = Literal["request", "tokens", "chunks", "events", "framing"]
 Bend = Callable[[Iterator[Chunk]], Iterator[Chunk]]
 
 
-@dataclass(frozen=True, slots=True)
-class Quirk:
+class Quirk(Struct, frozen=True):
     """One departure of a provider from OpenAI's stream.
 
     `apply` bends what travels along `arrow`: the `ChatRequest`, a `CompletedChoice`, the chunks, the events, the `Framing`.

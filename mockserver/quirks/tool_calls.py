@@ -1,10 +1,10 @@
 """Quirks of the pieces of a tool call: its id, type, name and index. Those of its arguments are in `tool_arguments.py`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from mockserver.chunks import Chunk
@@ -75,8 +75,7 @@ def _null_header(piece: dict[str, Any], count: int) -> None:
     said(piece).setdefault("name", None)
 
 
-@dataclass(slots=True)
-class _Late:
+class _Late(Struct):
     """A member of a call that is held back, and the call's type."""
 
     type: str

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -55,9 +54,8 @@ def read(pieces: list[bytes], lender: Lender | None = None) -> list[dict[str, An
 
 
 @pytest.fixture(autouse=True)
-def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incoming_module, "_known", {})
-    return
 
 
 REQUESTS = {

@@ -182,3 +182,15 @@ def test_several_send_calls_are_entered_as_one_after_the_other(monkeypatch: pyte
             other.note_write(due_s, moment_s, size)
     assert one == other
     assert len(one.played) == 4
+
+
+def test_an_exchange_shows_what_was_asked_and_how_it_ended_but_not_all_that_was_played() -> None:
+    one = exchange()
+    one.ended = "complete"
+    one.note_write(0.0, 0.0, 1)
+    shown = repr(one)
+    assert shown.startswith(
+        "Exchange(number=1, received_at=0.0, method='POST', path='/v1/chat/completions', headers={}, "
+    )
+    assert "ended='complete'" in shown
+    assert not any(name in shown for name in (", chat=", ", plan=", ", played="))
