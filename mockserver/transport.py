@@ -28,9 +28,10 @@ from uvicorn.server import ServerState
 
 from mockserver.connection import Connection, end_writing
 from mockserver.eager import begin
-from mockserver.errors import ConnectionNotLentError
+from mockserver.errors import ConnectionNotLentError, RequestError
 from mockserver.http import CORS_HEADERS, JSON_TYPE, render_head
-from mockserver.incoming import Incoming, NotHttpError, RequestReader
+from mockserver.incoming import Incoming
+from mockserver.reader import RequestReader
 
 log = logging.getLogger("mockserver")
 
@@ -108,13 +109,13 @@ class LendingProtocol(asyncio.Protocol):
         self._idle_since = None
         try:
             self._reader.feed(data)
-        except NotHttpError as error:
+        except RequestError as error:
             self._refuse(error.status, error.message)
         self._answer_next()
 
     def _lend(self, scope: Scope, declared: int, keep_alive: bool, expects_continue: bool) -> Incoming:
         if len(self.lent) > MAX_PIPELINED:
-            raise NotHttpError(503, f"More than {MAX_PIPELINED} requests were sent ahead of their answers")
+            raise RequestError(f"More than {MAX_PIPELINED} requests were sent ahead of their answers", status=503)
         connection = Connection(self, declared, keep_alive)
         scope["extensions"] = {EXTENSION: connection}
         incoming = self.lent[connection] = Incoming(scope, connection, expects_continue)

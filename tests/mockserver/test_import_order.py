@@ -23,7 +23,7 @@ ORDER = """
     loading.tree loading.yaml_text loading.document loading.remedies loading.mistakes loading dialects
     limits state matching stream message molds plain plan rows template strikes outcome
     lint.finding lint.message lint.chunks lint
-    timerfd wheel clock meter journal internals connection eager incoming transport sender player playback recording
+    timerfd wheel clock meter journal internals connection eager incoming reader transport sender player playback recording
     api.service api.endpoint api.chat api.catalog api.metrics api.app api
     access loop address server
     strategies.parts strategies.places strategies.replies strategies.deliveries strategies.faults strategies.scenarios strategies

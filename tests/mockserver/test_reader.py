@@ -6,9 +6,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.types import Scope
 
-from mockserver import incoming as incoming_module
+from mockserver import reader as reader_module
 from mockserver.connection import Connection
-from mockserver.incoming import Incoming, NotHttpError, RequestReader
+from mockserver.errors import RequestError
+from mockserver.incoming import Incoming
+from mockserver.reader import RequestReader
 
 
 class Lender:
@@ -36,7 +38,7 @@ def read(pieces: list[bytes], lender: Lender | None = None) -> list[dict[str, An
     try:
         for piece in pieces:
             reader.feed(piece)
-    except NotHttpError as error:
+    except RequestError as error:
         wrong = (error.status, error.message.partition(":")[0])
     told = [
         {
@@ -55,7 +57,7 @@ def read(pieces: list[bytes], lender: Lender | None = None) -> list[dict[str, An
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incoming_module, "_known", {})
+    monkeypatch.setattr(reader_module, "_known", {})
 
 
 REQUESTS = {
@@ -92,7 +94,7 @@ def test_what_was_read_before_is_read_as_if_it_had_not_been(cut: tuple[bytes, se
     data, at = cut
     pieces = [data[begin:end] for begin, end in pairwise(sorted({0, len(data), *at}))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(incoming_module, "_MOST_KNOWN_BYTES", -1)
+        patch.setattr(reader_module, "_MOST_KNOWN_BYTES", -1)
         expected = read(pieces)
     read(before)
     assert read(pieces) == expected
@@ -114,10 +116,10 @@ def test_what_is_over_the_limit_of_one_server_is_read_anew_by_another() -> None:
 
 
 def test_only_so_many_are_kept_and_none_that_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incoming_module, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(reader_module, "_MOST_KNOWN", 3)
     for number in range(10):
         read([b"GET /%d HTTP/1.1\r\n\r\n" % number])
-        assert 1 <= len(incoming_module._known) <= 3
-    before = dict(incoming_module._known)
-    read([b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * incoming_module._MOST_KNOWN_BYTES)])
-    assert incoming_module._known == before
+        assert 1 <= len(reader_module._known) <= 3
+    before = dict(reader_module._known)
+    read([b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * reader_module._MOST_KNOWN_BYTES)])
+    assert reader_module._known == before
