@@ -18,12 +18,18 @@ def begin(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> "
         awaited = work.send(None)
     except StopIteration:
         return None
-    return loop.create_task(_go_on(work, awaited))
+    task = loop.create_task(_go_on(work, awaited))
+    task.add_done_callback(lambda _: work.close())  # a task that is cancelled before its first step tells nobody
+    return task
+
+
+async def _go_on(work: Coroutine[Any, Any, None], awaited: Any) -> None:
+    await _pass_on(work, awaited)
 
 
 @coroutine
-def _go_on(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
-    """Go on with what waits for `awaited`: yield that to the task, and to `work` what the task has to say, as `await` does."""
+def _pass_on(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
+    """Yield what `work` waits for to the task, and to `work` what the task has to say, as `await` does."""
     while True:
         try:
             try:

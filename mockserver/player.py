@@ -133,7 +133,7 @@ class Player:
                 self._step = step
                 return _AT_ONCE
         self._step = step
-        if sender.size and not sender.send_joined(at - started, SLICE_BYTES):
+        if sender.size and not sender.send_joined(self._clock.now() - started, SLICE_BYTES):
             return self._advance()
         if when > at:
             return when

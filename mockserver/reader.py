@@ -67,7 +67,7 @@ class RequestReader:
 
     def _make_parser(self) -> HttpRequestParser:
         parser = HttpRequestParser(self)
-        # Requests that follow one with `Connection: close` are read and refused in their turn, not taken for nonsense.
+        # What follows a request with `Connection: close` is thrown away: taken for nonsense, it would spoil the answer.
         parser.set_dangerous_leniencies(lenient_data_after_close=True)
         return parser
 
@@ -75,6 +75,7 @@ class RequestReader:
         """Read some bytes. Raises `RequestError` for what is no request that is served, after which nothing more can be read."""
         may_be_known = self._is_between and len(data) <= _MOST_KNOWN_BYTES
         if may_be_known and (known := _known.get(data)) is not None:
+            self._head_size = 0
             incoming = self._lend({**known.head, **self._address}, known.declared, True, False)
             incoming.add(known.body)
             incoming.end()
@@ -156,7 +157,7 @@ class RequestReader:
             if name == b"content-length":
                 declared = max(declared, int(value))  # the parser has seen to it that it is a number
             elif name == b"expect":
-                expects_continue = value.lower() == b"100-continue"
+                expects_continue = expects_continue or value.lower() == b"100-continue"
         keep_alive = version == "1.1" and parser.should_keep_alive()
         self._is_keepable = keep_alive and not expects_continue
         self.incoming = self._lend({**head, **self._address}, declared, keep_alive, expects_continue)

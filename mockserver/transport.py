@@ -156,7 +156,7 @@ class LendingProtocol(asyncio.Protocol):
         try:
             await self._app(incoming.scope, incoming.receive, _send_nothing)
         except Exception:
-            log.exception("%s: a bug in the mock server: its connection is closed", incoming.scope["path"])
+            log.exception("%s: a bug in the mock server", incoming.scope["path"])
         finally:
             incoming.connection.drop()  # what was to be answered is, and given back
 
@@ -166,17 +166,12 @@ class LendingProtocol(asyncio.Protocol):
         if close:
             self.linger()
         elif self.lent:
-            self._loop.call_soon(self._go_on)
+            next(iter(self.lent)).read_at = None  # it had to wait: its time begins with its turn
+            self._loop.call_soon(self._answer_next)
         elif self._refusal is not None:
             self._send_refusal()
         elif not self.transport.is_closing():
             self._note_idle()
-
-    def _go_on(self) -> None:
-        """Begin the answer to a request that had to wait: from now on the time counts."""
-        for connection in list(self.lent)[:1]:
-            connection.read_at = None
-        self._answer_next()
 
     def give_up(self, connection: Connection, reset: bool) -> None:
         """Close the connection at once, with RST if `reset`, though its answer is not complete."""

@@ -49,10 +49,10 @@ class Endpoint:
                 self._journal.keep_body(exchange, body)
                 await self._answer(exchange, scope, connection)
         finally:
-            if body is None or self._in_journal:
+            if self._in_journal:
                 service.meter.ended[exchange.ended or "failed"] += 1
-            if self._in_journal and service.note is not None:
-                service.note(exchange)
+                if service.note is not None:
+                    service.note(exchange)
 
     async def _answer(self, exchange: Exchange, scope: Scope, connection: Connection) -> None:
         service, settings = self._service, self._service.settings

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ def test_what_waits_goes_on_as_a_task_with_what_it_waited_for() -> None:
     asyncio.run(run())
 
 
-def test_a_task_that_is_cancelled_before_it_went_on_tells_what_waits() -> None:
+def test_a_task_that_is_cancelled_tells_what_waits() -> None:
     heard: list[str] = []
 
     async def work() -> None:
@@ -98,8 +99,8 @@ def test_work_whose_task_is_thrown_away_is_closed() -> None:
     heard: list[str] = []
 
     class Loop:
-        def create_task(self, going_on: Coroutine[Any, Any, None]) -> Coroutine[Any, Any, None]:
-            return going_on
+        def create_task(self, going_on: Coroutine[Any, Any, None]) -> SimpleNamespace:
+            return SimpleNamespace(going_on=going_on, add_done_callback=lambda call: None)
 
     async def work() -> None:
         try:
@@ -107,8 +108,28 @@ def test_work_whose_task_is_thrown_away_is_closed() -> None:
         finally:
             heard.append("closed")
 
-    going_on: Any = begin(work(), Loop())  # type: ignore[arg-type]
+    going_on = begin(work(), Loop()).going_on  # type: ignore[arg-type, union-attr]
     going_on.send(None)
     assert heard == []
     going_on.close()
     assert heard == ["closed"]
+
+
+def test_work_whose_task_is_cancelled_before_its_first_step_is_closed() -> None:
+    heard: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            heard.append("closed")
+
+    async def run() -> None:
+        task = begin(work(), asyncio.get_running_loop())
+        assert task is not None
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert heard == ["closed"]
+
+    asyncio.run(run())

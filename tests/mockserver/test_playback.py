@@ -503,6 +503,30 @@ def test_a_client_that_left_before_the_plan_begins_gets_nothing() -> None:
     assert len(rendered) == 1, "what nobody gets is not rendered"
 
 
+def test_what_is_left_of_a_cut_write_is_due_when_its_own_step_was() -> None:
+    large = b"b" * (SLICE_BYTES + 10)
+    plan = [Write(0.0, b"x"), Write(0.5, b"a"), Write(0.6, large), End(0.6)]
+    wire, exchange = play(plan, cost_s=1.0)
+    assert bytes(wire.taken) == b"xa" + large
+    assert [(one.due_s, one.size) for one in exchange.played] == [(0.0, 1), (0.5, SLICE_BYTES), (0.6, 11)]
+
+
+def test_the_journal_tells_when_a_write_was_made_not_when_its_rendering_began() -> None:
+    clock = JumpClock()
+    wire, exchange = Wire(clock), new_exchange()
+
+    def plan() -> Iterator[Step]:
+        yield Write(0.0, b"a")
+        clock._now += 0.25
+        yield Write(0.0, b"b")
+        clock._now += 0.25
+        yield End(0.0)
+
+    asyncio.run(Player(wire.connection, exchange, clock, 0.0).play(plan()))
+    assert [(one.at_s, one.size) for one in exchange.played] == [(0.5, 2)]
+    assert wire.sends == [(0.5, b"ab")]
+
+
 # The task that plays
 
 

@@ -69,6 +69,7 @@ REQUESTS = {
     "to be closed": b"POST /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi",
     "of the old version": b"POST /a HTTP/1.0\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi",
     "waiting for 100": b"POST /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+    "waiting for two things": b"POST /a HTTP/1.1\r\nExpect: 100-continue\r\nExpect: x\r\nContent-Length: 2\r\n\r\nhi",
     "with an upgrade": b"POST /a HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 2\r\n\r\nhi",
     "with a request for its body": b"POST /a HTTP/1.1\r\nContent-Length: 30\r\n\r\nGET /%20 HTTP/1.1\r\nHost: x\r\n\r\n",
     "an empty line": b"\r\n",
@@ -123,3 +124,20 @@ def test_only_so_many_are_kept_and_none_that_is_long(monkeypatch: pytest.MonkeyP
     before = dict(reader_module._known)
     read([b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * reader_module._MOST_KNOWN_BYTES)])
     assert reader_module._known == before
+
+
+def test_what_follows_a_request_to_be_closed_is_thrown_away_and_does_not_spoil_its_answer() -> None:
+    first, told = read([REQUESTS["to be closed"] + REQUESTS["plain"]])
+    assert first["body"] == b"hi"
+    assert told == {"wrong": None}
+
+
+def test_whoever_waits_for_100_continue_and_more_waits_for_it() -> None:
+    assert read([REQUESTS["waiting for two things"]])[0]["expects"]
+
+
+def test_empty_lines_between_requests_that_are_known_never_add_up_to_a_long_head(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reader_module, "MAX_HEAD_BYTES", 100)
+    assert read([b"\r\n" * 20, REQUESTS["plain"]] * 5)[-1] == {"wrong": None}

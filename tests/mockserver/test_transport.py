@@ -5,11 +5,11 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from starlette.testclient import TestClient
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mockserver import connection as connection_module
 from mockserver import incoming, transport
@@ -560,3 +560,161 @@ def test_an_idle_connection_is_closed_after_its_time_and_each_request_begins_it_
         loop.pass_to_timer()
         assert (loop.now, closed) == (24.0, [24.0])
         assert loop.timers == []
+
+
+# One connection whose kernel, client and application are the test's
+
+
+class _Socketless:
+    """A transport that records what is done with it; its socket takes whatever is sent."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.written: list[bytes] = []
+        self._ours, self.theirs = socket.socketpair()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ours.close()
+        self.theirs.close()
+
+    def get_extra_info(self, name: str) -> object:
+        return self._ours if name == "socket" else None
+
+    def set_write_buffer_limits(self, high: int) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return bool(self.done)
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def abort(self) -> None:
+        self.done.append("aborted")
+
+    def connect(self, app: ASGIApp) -> LendingProtocol:
+        """A protocol on this transport, in the loop that is running."""
+        config = SimpleNamespace(loaded_app=app, timeout_keep_alive=600)
+        protocol = LendingProtocol(config, SimpleNamespace(connections=set(), tasks=set()), {})  # type: ignore[arg-type]
+        protocol.connection_made(self)  # type: ignore[arg-type]
+        return protocol
+
+
+def test_the_clock_of_a_pipelined_request_starts_with_its_turn_whatever_is_read_before_it() -> None:
+    begun: list[tuple[Connection, float | None]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        connection = borrow(scope)
+        begun.append((connection, connection.read_at))
+        await connection.woken()
+
+    async def run() -> None:
+        with _Socketless() as wire:
+            protocol = wire.connect(app)
+            protocol.data_received(render_request(b"") * 2)
+            [(first, first_read_at)] = begun
+            assert first_read_at is not None
+            first.finish(close=False)
+            protocol.data_received(b"POST ")  # before the loop comes to the second one's turn
+            assert begun[1][1] is None
+            for connection, _ in begun:
+                connection.wake()
+            await asyncio.gather(*protocol._server_state.tasks)
+
+    asyncio.run(run())
+
+
+def test_on_a_connection_that_is_closing_no_further_request_is_begun_and_no_timer_is_set() -> None:
+    asked: list[str] = []
+
+    async def run() -> None:
+        with _Socketless() as wire:
+
+            async def app(scope: Scope, receive: Receive, send: Send) -> None:
+                asked.append(scope["path"])
+                wire.done.append("closing")
+                borrow(scope).finish(close=False)
+
+            protocol = wire.connect(app)
+            protocol.data_received(render_request(b"") * 2)
+            await asyncio.sleep(0)
+            assert len(asked) == 1
+            protocol.lent.clear()
+            protocol.answered(Connection(protocol), close=False)
+            assert protocol._idle_timer is None
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_an_application_that_forgets_its_answer_or_breaks_loses_the_connection(
+    raises: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if raises:
+            raise ZeroDivisionError("in the middle")
+
+    async def run() -> None:
+        with _Socketless() as wire:
+            wire.connect(app).data_received(render_request(b""))
+            assert wire.done == ["aborted"]
+
+    with caplog.at_level("ERROR", "mockserver"):
+        asyncio.run(run())
+    assert ("in the middle" in caplog.text) == raises
+
+
+def test_asgis_own_channel_says_that_answers_are_played(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def run() -> None:
+        with _Socketless() as wire:
+            wire.connect(app).data_received(render_request(b""))
+
+    with caplog.at_level("ERROR", "mockserver"):
+        asyncio.run(run())
+    assert "answers are played on the lent connection" in caplog.text
+
+
+def test_a_client_that_has_left_is_told_before_its_body_and_hears_nothing_more() -> None:
+    heard: list[object] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        heard.append(await receive())
+
+    async def run() -> None:
+        with _Socketless() as wire:
+            protocol = wire.connect(app)
+            protocol._is_answering = True  # another one is
+            protocol.data_received(render_request(b"ab", headers={"Expect": "100-continue"}))
+            protocol.eof_received()
+            protocol._is_answering = False
+            protocol._answer_next()
+            assert heard == [{"type": "http.disconnect"}]
+            assert wire.written == []
+
+    asyncio.run(run())
+
+
+def test_a_request_whose_task_is_cancelled_while_its_body_is_read_is_stopped() -> None:
+    async def run() -> str | None:
+        service = Service(Settings())
+        with _Socketless() as wire:
+            protocol = wire.connect(make_app(service))
+            protocol.data_received(render_request(b"ab")[:-1])
+            [task] = protocol._server_state.tasks
+            await asyncio.sleep(0)
+            task.cancel()
+            await task
+            assert wire.done == ["aborted"]
+        [exchange] = service.journal
+        assert service.meter.ended == {"stopped": 1}
+        return exchange.ended
+
+    assert asyncio.run(run()) == "stopped"
