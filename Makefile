@@ -4,6 +4,7 @@
 #   make test          the whole suite                         make test ARGS="-k chunks"
 #   make coverage      the same, and how much of the code it sees: 95 % of the branches at least
 #   make test-oldest   the suite with the oldest versions that the package claims to work with
+#   make test-with PYTHON=python3.13    the suite with another Python
 #   make serve         the server on http://127.0.0.1:8000/v1  make serve ARGS="--port 0 my.yaml"
 #   make fuzz          the property tests alone, with examples without end, for FUZZ_S=120 seconds; prints the seed
 #   make matrix        the conformance of every well-known consumer, newest versions; written to docs/conformance*
@@ -34,7 +35,7 @@ NODE := .venv/.installed-node
 # The demo needs the SDK alone, and is content with more.
 DEMO := $(or $(wildcard $(DEV)),.venv/.installed-demo)
 
-.PHONY: demo test coverage test-oldest fuzz matrix bench serve check format clean
+.PHONY: demo test coverage test-oldest test-with fuzz matrix bench serve check format clean
 .DELETE_ON_ERROR:
 
 demo: $(DEMO)
@@ -51,6 +52,12 @@ coverage: test
 
 test-oldest: .venv-oldest/.installed
 	@$(OLDEST)/python $(PYTEST) $(ARGS)
+
+test-with: OTHER = .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+test-with:
+	$(call make_venv,$(OTHER))
+	$(call pip_install,$(OTHER),test,$(CONSTRAINTS))
+	@$(OTHER)/bin/python $(PYTEST) $(ARGS)
 
 fuzz: $(DEV) $(NODE)
 	@FUZZ_S=$(FUZZ_S) $(BIN)/python -m tests.properties $(ARGS)
@@ -71,7 +78,7 @@ format: $(DEV)
 	@$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-oldest .matrix .bench .coverage .coverage.* htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .matrix .bench .coverage .coverage.* htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call make_venv,FOLDER): a virtual environment, with a clear word where this Python cannot make one.
@@ -83,10 +90,14 @@ define make_venv
 	echo "make: $(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 endef
 
-# $(call install,FOLDER,EXTRAS,CONSTRAINTS)
-define install
+# $(call pip_install,FOLDER,EXTRAS,CONSTRAINTS); $(call install,…): the same, and what is made is its stamp.
+define pip_install
 @echo "installing into $(1)"
 @$(1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(2)]' $(if $(3),--constraint $(3))
+endef
+
+define install
+$(call pip_install,$(1),$(2),$(3))
 @touch $@
 endef
 
