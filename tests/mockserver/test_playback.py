@@ -505,7 +505,7 @@ def test_a_client_that_left_before_the_plan_begins_gets_nothing() -> None:
 
 def test_what_is_left_of_a_cut_write_is_due_when_its_own_step_was() -> None:
     large = b"b" * (SLICE_BYTES + 10)
-    plan = [Write(0.0, b"x"), Write(0.5, b"a"), Write(0.6, large), End(0.6)]
+    plan: list[Step] = [Write(0.0, b"x"), Write(0.5, b"a"), Write(0.6, large), End(0.6)]
     wire, exchange = play(plan, cost_s=1.0)
     assert bytes(wire.taken) == b"xa" + large
     assert [(one.due_s, one.size) for one in exchange.played] == [(0.0, 1), (0.5, SLICE_BYTES), (0.6, 11)]
