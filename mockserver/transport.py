@@ -128,17 +128,17 @@ class LendingProtocol(asyncio.Protocol):
         incoming = self._reader.incoming
         if incoming is None:
             self._refusal = _render_refusal(status, message)
-            self._send_refusal()
+            if not self.lent:
+                self._send_refusal(self._refusal)
         elif incoming.connection in self.lent:
             incoming.connection.keep_alive = False
             incoming.end(malformed=message)
         else:  # answered already, before its body was complete
             self.linger()
 
-    def _send_refusal(self) -> None:
-        if self._refusal is not None and not self.lent:
-            self.transport.write(self._refusal)
-            self.linger()
+    def _send_refusal(self, refusal: bytes) -> None:
+        self.transport.write(refusal)
+        self.linger()
 
     # The answers
 
@@ -169,7 +169,7 @@ class LendingProtocol(asyncio.Protocol):
             next(iter(self.lent)).read_at = None  # it had to wait: its time begins with its turn
             self._loop.call_soon(self._answer_next)
         elif self._refusal is not None:
-            self._send_refusal()
+            self._send_refusal(self._refusal)
         elif not self.transport.is_closing():
             self._note_idle()
 

@@ -17,7 +17,7 @@ from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 TICKS_PER_S = 4000
-"""Holder of the same tick are called together, at its end: in a quarter of a millisecond there is time for some twenty writes."""
+"""Timers of the same tick are called together, at its end: in a quarter of a millisecond there is time for some twenty writes."""
 
 MANY = 8
 """From how many timers in a turn on the next is `MANY_EVERY_S` later at the earliest: each turn costs as much as a write."""

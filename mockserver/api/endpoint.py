@@ -131,4 +131,4 @@ async def _read_body(receive: Receive, connection: Connection) -> bytes | None:
             return None
         parts.append(message["body"])
         more = message["more_body"] and not connection.body_over_limit
-    return b"".join(parts) if len(parts) != 1 else parts[0]
+    return b"".join(parts)
